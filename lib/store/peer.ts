@@ -1,0 +1,115 @@
+/**
+ * A peer in two objects with two lifetimes. `Peer` is what the registry says: frozen, replaced by every change.
+ * `PeerState` is what this gateway learned: it survives every change and every re-listing, and dies with the peer.
+ */
+
+export type Scheme = 'http' | 'https'
+
+/** One registration as decoded. Durations are milliseconds, points in time epoch milliseconds. */
+export interface Peer {
+  /** `host:port`, IPv6 in brackets. */
+  readonly id: string
+  /** IPv4, IPv6 without brackets, or a name in lower case. */
+  readonly host: string
+  readonly port: number
+  readonly scheme: Scheme
+  /** 0 … 1,000,000; 0 takes no new requests. */
+  readonly weight: number
+  /** The registry's word; anything but `up` is out of rotation. */
+  readonly status: string
+  readonly slowStart: number
+  readonly checkUrl: string | null
+  readonly startAt: number | null
+  readonly priority: number
+  readonly zone: string | null
+  /** 0 means no bound. */
+  readonly maxInflight: number
+  readonly params: Readonly<Record<string, unknown>>
+  /** Where it was registered. */
+  readonly key: string
+  readonly modRevision: bigint
+  readonly lease: bigint
+}
+
+/** Names a peer within its service: two keys with the same identity are one peer. */
+export function identityOf (peer: Pick<Peer, 'scheme' | 'id'>): string {
+  return `${peer.scheme}://${peer.id}`
+}
+
+/** Why something is so, in words with the numbers; `since` and `until` are epoch milliseconds. */
+export interface Reason {
+  readonly reason: string
+  readonly since: number
+  readonly until: number | null
+}
+
+/** A share of a peer's weight, on this gateway, for a while. */
+export interface Cutdown {
+  readonly share: number
+  readonly until: number
+}
+
+/**
+ * `none`: nothing to check. `unchecked`: there since boot, not checked yet, eligible. `probing`: came later, not
+ * eligible before its first success. `passing` and `failing` are verdicts.
+ */
+export type CheckCondition = 'none' | 'unchecked' | 'probing' | 'passing' | 'failing'
+
+/** What one active check saw. `at` is epoch ms, `streak` counts equal results in a row (negative: failures). */
+export interface CheckResult {
+  readonly at: number
+  readonly ok: boolean
+  readonly status: number | null
+  readonly ms: number
+  readonly error: string | null
+  readonly streak: number
+}
+
+/** Everything learned about a peer. Each field names the only part that writes it. */
+export class PeerState {
+  /** Store. The current registration. */
+  peer: Peer
+  /** Store. When this gateway first saw the peer. */
+  readonly joinedAt: number
+  /** Store sets it for newcomers, health for returning peers: where the slow-start ramp begins, or null. */
+  rampFrom: number | null
+  /** Picker. Requests picked and not yet closed. */
+  inflight = 0
+  /** Round robin. Picks owed to this peer (share received by now minus picks), carried over rebuilds. */
+  debt = 0
+  /** Picker. A half-open peer's one request is under way. */
+  probeInFlight = false
+
+  /** Health. */
+  check: CheckCondition = 'none'
+  /** Health. Why `check` is what it is. */
+  checkReason: Reason | null = null
+  /** Health. */
+  lastCheck: CheckResult | null = null
+  /** Health. Out until `ejected.until`; after that, half-open. */
+  ejected: Reason | null = null
+  /** Health. The ejection is over and one request may prove the peer. */
+  halfOpen = false
+  /** Health. An ejection that a guard refused. */
+  spared: Reason | null = null
+  /** Health. How often it was ejected in all. */
+  ejections = 0
+  /** Health. Requests answered with 5xx, and attempts that failed, in a row. */
+  consecutive5xx = 0
+  consecutiveErrors = 0
+
+  /** Operator. */
+  cutdown: Cutdown | null = null
+  /** Operator. */
+  drain: Reason | null = null
+
+  /** The logger's and health's own records, made on first use; they know their own by `instanceof`. */
+  statistics: object | null = null
+  judgement: object | null = null
+
+  constructor (peer: Peer, joinedAt: number, rampFrom: number | null) {
+    this.peer = peer
+    this.joinedAt = joinedAt
+    this.rampFrom = rampFrom
+  }
+}

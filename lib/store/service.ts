@@ -1,0 +1,64 @@
+import { identityOf, PeerState, type Peer } from './peer.js'
+import type { ServiceSettings } from './settings.js'
+
+/**
+ * One named group of peers. Its `stamp` rises with anything that can change a pick (peers, conditions, overrides,
+ * settings, a slow-start step): whoever holds something derived compares it and rebuilds.
+ */
+export class Service {
+  readonly name: string
+  settings: ServiceSettings
+  /** Named by an option or a route, or by a settings key: known even without peers. */
+  pinned = false
+  /** Identity → state, in order of arrival. */
+  readonly peers = new Map<string, PeerState>()
+  stamp = 0
+  /** The registry's revision of the last change to this service. */
+  revision = 0n
+  /** Share of requests refused by the operator, 0…1, and what of a whole refusal has added up. */
+  shed = 0
+  shedOwed = 0
+  /** The logger's record of client requests. */
+  statistics: object | null = null
+
+  constructor (name: string, settings: ServiceSettings) {
+    this.name = name
+    this.settings = settings
+  }
+
+  /** Something that can change a pick has changed. */
+  touch (): void {
+    this.stamp++
+  }
+
+  /**
+   * Adds or replaces a registration; what was learned of the peer stays. O(1). `boot` marks the first listing, whose
+   * peers were there before this gateway and therefore do not ramp up.
+   */
+  put (peer: Peer, now: number, boot: boolean): PeerState {
+    const identity = identityOf(peer)
+    const known = this.peers.get(identity)
+    this.touch()
+    if (known !== undefined) {
+      known.peer = peer
+      return known
+    }
+    const state = new PeerState(peer, now, boot ? null : now)
+    this.peers.set(identity, state)
+    return state
+  }
+
+  /** Removes a peer and returns what was known of it. O(1). */
+  remove (identity: string): PeerState | undefined {
+    const state = this.peers.get(identity)
+    if (state === undefined) return undefined
+    this.peers.delete(identity)
+    this.touch()
+    return state
+  }
+
+  /** Finds a peer by `host:port`; `http` before `https` when both are registered. */
+  find (id: string): PeerState | undefined {
+    return this.peers.get(`http://${id}`) ?? this.peers.get(`https://${id}`)
+  }
+}
