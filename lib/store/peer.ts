@@ -46,6 +46,7 @@ export interface Reason {
 /** A share of a peer's weight, on this gateway, for a while. */
 export interface Cutdown {
   readonly share: number
+  readonly since: number
   readonly until: number
 }
 
@@ -69,10 +70,15 @@ export interface CheckResult {
 export class PeerState {
   /** Store. The current registration. */
   peer: Peer
-  /** Store. When this gateway first saw the peer. */
+  /** Store. When this gateway first saw the peer, and when the registry last changed its word on it. */
   readonly joinedAt: number
+  registeredAt: number
+  /** Health. Since when nothing has spoken against it. */
+  settledAt: number
   /** Store sets it for newcomers, health for returning peers: where the slow-start ramp begins, or null. */
   rampFrom: number | null
+  /** Picker. The ramp's share of the weight as of the last rebuild, 0…1. */
+  ramp = 1
   /** Picker. Requests picked and not yet closed. */
   inflight = 0
   /** Round robin. Picks owed to this peer (share received by now minus picks), carried over rebuilds. */
@@ -110,6 +116,8 @@ export class PeerState {
   constructor (peer: Peer, joinedAt: number, rampFrom: number | null) {
     this.peer = peer
     this.joinedAt = joinedAt
+    this.registeredAt = joinedAt
+    this.settledAt = joinedAt
     this.rampFrom = rampFrom
   }
 }

@@ -41,6 +41,7 @@ export class Service {
     this.touch()
     if (known !== undefined) {
       known.peer = peer
+      known.registeredAt = now
       return known
     }
     const state = new PeerState(peer, now, boot ? null : now)

@@ -1,0 +1,90 @@
+import { identityOf, type Peer, type PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { CheckSettings } from '../store/settings.js'
+import type { Verdict } from './verdict.js'
+
+/** One active check that is due: what to ask of whom. `path` is null for a check by connecting. */
+export interface CheckTask {
+  readonly service: Service
+  readonly state: PeerState
+  readonly peer: Peer
+  readonly settings: CheckSettings
+  readonly path: string | null
+}
+
+/** What came of a check; `error` says what was wrong when it is not `ok`. */
+export interface CheckAnswer {
+  readonly ok: boolean
+  readonly status: number | null
+  readonly ms: number
+  readonly error: string | null
+}
+
+/** When a peer is checked next, and whether a check of it is under way. Epoch ms. */
+export interface Schedule {
+  nextAt: number
+  running: boolean
+  /** The first interval is a random part of one, which spreads peers that came together. */
+  spread: boolean
+}
+
+/** What to ask of `peer`: a path, null for connecting only, undefined when there is nothing to check. */
+export function targetOf (peer: Peer, settings: CheckSettings | false): string | null | undefined {
+  if (settings === false) return undefined
+  if (settings.type === 'tcp') return null
+  return peer.checkUrl ?? settings.path ?? undefined
+}
+
+/**
+ * Makes a peer's condition fit what is to be checked now. Peers of the first listing were serving before this gateway
+ * came and stay eligible; a newcomer must pass once. Somebody already judged keeps the verdict.
+ */
+export function admit (service: Service, state: PeerState, isNew: boolean, boot: boolean, now: number): void {
+  if (targetOf(state.peer, service.settings.check) === undefined) {
+    if (state.check === 'none') return
+    state.check = 'none'
+    state.checkReason = null
+    state.lastCheck = null
+  } else if (state.check === 'none') {
+    state.check = isNew && !boot ? 'probing' : 'unchecked'
+    state.checkReason = { reason: 'not checked yet', since: now, until: null }
+  } else return
+  service.touch()
+}
+
+/** Takes a check's answer into account: `fall` failures in a row take a peer out, `rise` successes put it back. */
+export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Verdict | undefined {
+  const { service, state, settings } = task
+  // Removed meanwhile, or no longer checked: the answer is about nobody.
+  if (service.peers.get(identityOf(task.peer)) !== state || state.check === 'none') return undefined
+  const before = state.lastCheck?.streak ?? 0
+  const streak = answer.ok ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1
+  state.lastCheck = { ...answer, at: now, streak }
+  if (answer.ok && state.check !== 'passing' && (state.check !== 'failing' || streak >= settings.rise)) {
+    return pass(service, state, now)
+  }
+  if (!answer.ok && state.check !== 'failing' && -streak >= settings.fall) {
+    return fail(service, state, `${-streak} checks failed in a row: ${answer.error ?? 'no answer'}`, now)
+  }
+  return undefined
+}
+
+function pass (service: Service, state: PeerState, now: number): Verdict | undefined {
+  const was = state.check
+  state.check = 'passing'
+  state.checkReason = null
+  state.settledAt = now
+  // Who was out starts slowly; a newcomer's ramp counts from when it was first seen.
+  if (was === 'failing') state.rampFrom = now
+  service.touch()
+  if (was === 'unchecked') return undefined
+  const reason = was === 'probing' ? 'the first check passed' : `${state.lastCheck?.streak ?? 1} checks passed in a row`
+  return { action: 'up', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+}
+
+function fail (service: Service, state: PeerState, reason: string, now: number): Verdict {
+  state.check = 'failing'
+  state.checkReason = { reason, since: now, until: null }
+  service.touch()
+  return { action: 'down', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+}

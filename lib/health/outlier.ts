@@ -1,0 +1,148 @@
+import type { Outcome } from '../logger/outcome.js'
+import { inRotation } from '../store/condition.js'
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { OutlierSettings } from '../store/settings.js'
+import type { Verdict } from './verdict.js'
+
+/**
+ * Passive judgement by what requests came to (Envoy's outlier detection, gRPC A50): consecutive 5xx, consecutive
+ * failures, and at each interval the failure rate. 4xx and clients that left never count. An ejection lasts base ×
+ * times ejected up to a bound, ± 20 %; when it ends, one request decides before the rest follow.
+ */
+
+const JITTER = 0.2
+
+/** What is counted of a peer between two sweeps, and how often it was ejected lately. */
+export class Judgement {
+  requests = 0
+  failures = 0
+  multiplier = 0
+}
+
+function judgementOf (state: PeerState): Judgement {
+  if (state.judgement instanceof Judgement) return state.judgement
+  const judgement = new Judgement()
+  state.judgement = judgement
+  return judgement
+}
+
+/** Does this outcome speak against the peer? */
+function isFailure (outcome: Outcome): boolean {
+  return 'error' in outcome || outcome.status >= 500
+}
+
+/** Counts one outcome and judges at once what can be judged by it. O(1) unless a peer is to be ejected. */
+export function observe (service: Service, state: PeerState, outcome: Outcome, now: number, random: () => number): Verdict | undefined {
+  const { outlier } = service.settings
+  if (state.halfOpen && state.probeInFlight) {
+    state.probeInFlight = false
+    service.touch()
+  }
+  if ('error' in outcome && outcome.error === 'aborted') return undefined
+  const failed = isFailure(outcome)
+  const judgement = judgementOf(state)
+  judgement.requests++
+  if (!failed) {
+    state.consecutive5xx = 0
+    state.consecutiveErrors = 0
+    return state.halfOpen ? restore(service, state, 'the probing request succeeded', now) : undefined
+  }
+  judgement.failures++
+  if ('error' in outcome) state.consecutiveErrors++
+  else state.consecutive5xx++
+  if (outlier === false) return undefined
+  if (state.halfOpen) return eject(service, state, outlier, `the probing request failed (${told(outcome)})`, now, random)
+  const reason = streakReason(state, outlier)
+  return reason === undefined ? undefined : attempt(service, state, outlier, reason, now, random)
+}
+
+/** Ends an interval: judges failure rates, forgives one earlier ejection for a healthy interval. O(peers). */
+export function sweep (service: Service, outlier: OutlierSettings, now: number, random: () => number): Verdict[] {
+  const verdicts: Verdict[] = []
+  for (const state of service.peers.values()) {
+    if (!(state.judgement instanceof Judgement)) continue
+    const { requests, failures } = state.judgement
+    state.judgement.requests = 0
+    state.judgement.failures = 0
+    if (state.ejected !== null) continue
+    const tooMany = outlier.failureRate > 0 && requests >= outlier.minRequests && failures / requests >= outlier.failureRate
+    if (tooMany) {
+      const reason = `${failures} of ${requests} requests failed in ${outlier.interval / 1000} s`
+      const verdict = attempt(service, state, outlier, reason, now, random)
+      if (verdict !== undefined) verdicts.push(verdict)
+    } else if (streakReason(state, outlier) === undefined) {
+      state.spared = null
+      state.judgement.multiplier = Math.max(0, state.judgement.multiplier - 1)
+    }
+  }
+  return verdicts
+}
+
+/** The ejection's time is over: the peer may prove itself with one request. */
+export function halfOpen (service: Service, state: PeerState, now: number): Verdict {
+  state.halfOpen = true
+  service.touch()
+  return verdict('probe', service, state, 'the ejection is over, one request probes', now, null)
+}
+
+/** Takes an ejected peer back; its slow start begins anew. */
+export function restore (service: Service, state: PeerState, reason: string, now: number): Verdict {
+  state.ejected = null
+  state.halfOpen = false
+  state.probeInFlight = false
+  state.consecutive5xx = 0
+  state.consecutiveErrors = 0
+  state.rampFrom = now
+  state.settledAt = now
+  service.touch()
+  return verdict('restore', service, state, reason, now, null)
+}
+
+function streakReason (state: PeerState, outlier: OutlierSettings): string | undefined {
+  if (outlier.consecutive5xx > 0 && state.consecutive5xx >= outlier.consecutive5xx) {
+    return `${state.consecutive5xx} requests in a row answered with 5xx`
+  }
+  if (outlier.consecutiveErrors > 0 && state.consecutiveErrors >= outlier.consecutiveErrors) {
+    return `${state.consecutiveErrors} attempts in a row failed to connect, were reset or timed out`
+  }
+  return undefined
+}
+
+/** Ejects unless a guard refuses: never the only peer, never more than the allowed share (but always one). */
+function attempt (service: Service, state: PeerState, outlier: OutlierSettings, reason: string, now: number, random: () => number): Verdict | undefined {
+  if (state.ejected !== null) return undefined
+  const wanted = [...service.peers.values()].filter(inRotation)
+  const out = wanted.filter(other => other.ejected !== null).length
+  const most = Math.max(1, Math.floor(wanted.length * outlier.maxEjected))
+  const guard = wanted.length <= 1
+    ? 'it is the only peer'
+    : out >= most ? `${out} of ${wanted.length} peers are ejected already` : undefined
+  if (guard === undefined) return eject(service, state, outlier, reason, now, random)
+  const known = state.spared !== null
+  state.spared = { reason: `${reason}; kept because ${guard}`, since: state.spared?.since ?? now, until: null }
+  return known ? undefined : verdict('spare', service, state, state.spared.reason, now, null)
+}
+
+function eject (service: Service, state: PeerState, outlier: OutlierSettings, reason: string, now: number, random: () => number): Verdict {
+  const judgement = judgementOf(state)
+  judgement.multiplier++
+  const length = Math.min(outlier.baseEjection * judgement.multiplier, outlier.maxEjection)
+  const until = now + length * (1 + JITTER * (2 * random() - 1))
+  state.ejected = { reason, since: now, until }
+  state.ejections++
+  state.halfOpen = false
+  state.spared = null
+  state.consecutive5xx = 0
+  state.consecutiveErrors = 0
+  service.touch()
+  return verdict('eject', service, state, reason, now, until)
+}
+
+function told (outcome: Outcome): string {
+  return 'error' in outcome ? outcome.error : `status ${outcome.status}`
+}
+
+function verdict (action: Verdict['action'], service: Service, state: PeerState, reason: string, since: number, until: number | null): Verdict {
+  return { action, service: service.name, peer: state.peer.id, reason, since, until }
+}

@@ -1,0 +1,62 @@
+import { add, at } from '../store/cells.js'
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import { CLIENT_CLOSED, type Outcome } from './outcome.js'
+import { ensureRecord } from './record.js'
+
+/**
+ * What happened: every attempt under its peer, every client request under its service, by absolute second. Costs a few
+ * array writes for each; reading is in `report.ts`.
+ */
+export class Logger {
+  /** How many full seconds are kept. */
+  readonly seconds: number
+  readonly #requests: Float64Array
+  readonly #second: Float64Array
+
+  constructor (statsWindow: number) {
+    this.seconds = statsWindow
+    this.#requests = new Float64Array(statsWindow + 1)
+    this.#second = new Float64Array(statsWindow + 1).fill(-1)
+  }
+
+  /** One attempt at a peer has ended. A client that left counts as 499, and against nobody. */
+  attempt (state: PeerState, outcome: Outcome, now: number): void {
+    const record = ensureRecord(state, this.seconds)
+    const second = Math.floor(now / 1000)
+    if ('status' in outcome) {
+      const klass = Math.floor(outcome.status / 100)
+      add(record.classes, klass >= 1 && klass <= 5 ? klass : 0, 1)
+      record.window.answer(second, outcome.status, outcome.ms, outcome.ttfb ?? outcome.ms)
+      return
+    }
+    record.errors[outcome.error]++
+    record.window.error(second, outcome.error)
+    if (outcome.error === 'aborted') record.window.answer(second, CLIENT_CLOSED, outcome.ms, outcome.ms)
+  }
+
+  /** One client request has ended with `status`, `ms` after it came; whatever number of attempts it took. */
+  request (service: Service, status: number, ms: number, now: number): void {
+    const second = Math.floor(now / 1000)
+    const slot = second % this.#second.length
+    if (this.#second[slot] !== second) {
+      this.#second[slot] = second
+      this.#requests[slot] = 0
+    }
+    add(this.#requests, slot, 1)
+    const record = ensureRecord(service, this.seconds)
+    const klass = Math.floor(status / 100)
+    add(record.classes, klass >= 1 && klass <= 5 ? klass : 0, 1)
+    record.window.answer(second, status, ms, ms)
+  }
+
+  /** Client requests per second over the last `seconds` full seconds (1 … the window). */
+  tps (seconds: number, now: number): number {
+    const end = Math.floor(now / 1000)
+    let requests = 0
+    this.#second.forEach((second, slot) => {
+      if (second >= end - seconds && second < end) requests += at(this.#requests, slot)
+    })
+    return requests / seconds
+  }
+}

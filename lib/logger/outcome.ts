@@ -1,0 +1,22 @@
+/** How an attempt ended. */
+
+/**
+ * `connect`: nothing was sent (refused, no route, connect time-out). `timeout`: sent, no answer in time. `reset`: the
+ * connection broke after something was sent. `aborted`: the client left; it counts against nobody.
+ */
+export const ERROR_KINDS = ['connect', 'timeout', 'reset', 'aborted'] as const
+export type ErrorKind = typeof ERROR_KINDS[number]
+export type ErrorCounts = Record<ErrorKind, number>
+
+/** `ms` is until the last byte or the error, `ttfb` until the response headers (`ms` unless given). */
+export type Outcome =
+  | { readonly status: number, readonly ms: number, readonly ttfb?: number }
+  | { readonly error: ErrorKind, readonly ms: number }
+
+/** The status under which a client that left is counted (nginx's). */
+export const CLIENT_CLOSED = 499
+
+/** A fresh set of counters. */
+export function noErrors (): ErrorCounts {
+  return { connect: 0, timeout: 0, reset: 0, aborted: 0 }
+}

@@ -1,0 +1,29 @@
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import { noErrors } from './outcome.js'
+import { Window } from './window.js'
+
+/** What the logger keeps for one peer or one service, made when the first request ends. */
+export class TrafficRecord {
+  readonly window: Window
+  /** Answers since first seen by class: `classes[2]` are the 2xx. A code outside 1xx…5xx is counted under 0. */
+  readonly classes = [0, 0, 0, 0, 0, 0]
+  readonly errors = noErrors()
+
+  constructor (seconds: number) {
+    this.window = new Window(seconds)
+  }
+}
+
+/** The record of `owner`, or null while it has seen no traffic. */
+export function recordOf (owner: PeerState | Service): TrafficRecord | null {
+  return owner.statistics instanceof TrafficRecord ? owner.statistics : null
+}
+
+/** The record of `owner`, made when there is none. */
+export function ensureRecord (owner: PeerState | Service, seconds: number): TrafficRecord {
+  if (owner.statistics instanceof TrafficRecord) return owner.statistics
+  const record = new TrafficRecord(seconds)
+  owner.statistics = record
+  return record
+}

@@ -1,0 +1,98 @@
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import { quantile } from './histogram.js'
+import { CLIENT_CLOSED } from './outcome.js'
+import { recordOf } from './record.js'
+import type { Summary } from './window.js'
+
+/** A peer's part of a report, in the original's shape; all times in seconds. */
+export interface PeerReport {
+  readonly peer: string
+  readonly rtsum: number
+  readonly stat: ReadonlyArray<{ readonly code: number, readonly count: number }>
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+}
+
+/** `ts_start` is the first and `ts_end` the last of the full seconds reported, in epoch seconds. */
+export interface Report {
+  readonly name: string
+  readonly ts_start: number
+  readonly ts_end: number
+  readonly statistics: PeerReport[]
+}
+
+/** Percentiles in ms; null when nothing was counted. */
+export interface Latency {
+  readonly p50: number | null
+  readonly p90: number | null
+  readonly p99: number | null
+}
+
+/** The last seconds of a peer or service, the running second included. */
+export interface Recent {
+  /** Answers and failures, clients that left included. */
+  readonly requests: number
+  readonly rps: number
+  /** 5xx and failures by requests, 0…1; null without requests. Clients that left count in neither. */
+  readonly errorRate: number | null
+  readonly latencyMs: Latency
+}
+
+/** The `seconds` full seconds before `now`, for each of `peers`, sorted by peer. */
+export function report (service: Service, peers: Iterable<PeerState>, seconds: number, now: number): Report {
+  const end = Math.floor(now / 1000) - 1
+  const start = end - seconds + 1
+  const statistics: PeerReport[] = []
+  for (const state of peers) {
+    const sum = recordOf(state)?.window.sum(start, end)
+    statistics.push({
+      peer: state.peer.id,
+      rtsum: (sum?.rtsum ?? 0) / 1000,
+      stat: sum === undefined ? [] : [...sum.codes].map(([code, count]) => ({ code, count })),
+      ...quantiles(sum, 1000)
+    })
+  }
+  statistics.sort((a, b) => a.peer < b.peer ? -1 : 1)
+  return { name: service.name, ts_start: start, ts_end: end, statistics }
+}
+
+/**
+ * The last `seconds` seconds of a peer or a service. Rates of one that is younger than that are taken over its age, at
+ * least one second; `bornAt` is epoch ms.
+ */
+export function recent (owner: PeerState | Service, seconds: number, bornAt: number, now: number): Recent {
+  const last = Math.floor(now / 1000)
+  const sum = recordOf(owner)?.window.sum(last - seconds + 1, last)
+  if (sum === undefined) return { requests: 0, rps: 0, errorRate: null, latencyMs: quantiles(undefined, 1) }
+  const failed = sum.errors.connect + sum.errors.timeout + sum.errors.reset
+  const requests = sum.count + failed
+  const judged = requests - (sum.codes.get(CLIENT_CLOSED) ?? 0)
+  let bad = failed
+  for (const [code, count] of sum.codes) if (code >= 500) bad += count
+  const span = Math.min(seconds, Math.max(1, (now - bornAt) / 1000))
+  return { requests, rps: requests / span, errorRate: judged === 0 ? null : bad / judged, latencyMs: quantiles(sum, 1) }
+}
+
+/** One entry for each of the `seconds` full seconds before `now`: requests, failures and the mean in ms. */
+export function history (service: Service, seconds: number, now: number): Array<{ at: number, requests: number, errors: number, meanMs: number | null }> {
+  const window = recordOf(service)?.window
+  const end = Math.floor(now / 1000) - 1
+  return Array.from({ length: seconds }, (_, i) => {
+    const second = end - seconds + 1 + i
+    const sum = window?.sum(second, second)
+    if (sum === undefined || sum.count === 0) return { at: second, requests: 0, errors: 0, meanMs: null }
+    let errors = 0
+    for (const [code, count] of sum.codes) if (code >= 500) errors += count
+    return { at: second, requests: sum.count, errors, meanMs: sum.rtsum / sum.count }
+  })
+}
+
+function quantiles (sum: Summary | undefined, unit: number): Latency {
+  const of = (q: number): number | null => {
+    const ms = sum === undefined ? null : quantile(sum.histogram, q)
+    return ms === null ? null : ms / unit
+  }
+  return { p50: of(0.5), p90: of(0.9), p99: of(0.99) }
+}

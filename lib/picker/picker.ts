@@ -1,0 +1,139 @@
+import type { Outcome } from '../logger/outcome.js'
+import { inRotation } from '../store/condition.js'
+import type { Peer, PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { Balancer } from './balancer.js'
+import { effectiveWeight, rebuild, type Level, type Plan } from './plan.js'
+import { RoundRobin } from './round-robin.js'
+
+/** Told once for every pick that ends, with how it ended. */
+export type Closed = (service: Service, state: PeerState, outcome: Outcome, now: number) => void
+
+/** A chosen peer, and the one callback that closes the choice. */
+export class Pick {
+  readonly service: Service
+  readonly state: PeerState
+  /** The registration as it was when picked. */
+  readonly peer: Peer
+  /** It was picked although health may have objected. */
+  readonly panic: boolean
+  readonly #closed: Closed
+  #open = true
+
+  constructor (service: Service, state: PeerState, panic: boolean, closed: Closed) {
+    this.service = service
+    this.state = state
+    this.peer = state.peer
+    this.panic = panic
+    this.#closed = closed
+  }
+
+  /** The attempt has ended. Only the first call counts. `now` is epoch ms. */
+  done (outcome: Outcome, now: number): void {
+    if (!this.#open) return
+    this.#open = false
+    this.state.inflight--
+    this.#closed(this.service, this.state, outcome, now)
+  }
+}
+
+/** Who takes this request. Holds a plan for each service and rebuilds it when the service's stamp has risen. */
+export class Picker {
+  readonly #plans = new WeakMap<Service, Plan>()
+  readonly #random: () => number
+  readonly #closed: Closed
+
+  constructor (random: () => number, closed: Closed) {
+    this.#random = random
+    this.#closed = closed
+  }
+
+  /** The next peer, or undefined when there is none that is not in `tried`. */
+  pick (service: Service, tried: ReadonlySet<PeerState> | undefined, now: number): Pick | undefined {
+    const plan = this.plan(service, now)
+    const mayTake = takes(plan, tried)
+    const first = plan.levels.length > 1 ? levelFor(plan.levels) : plan.levels[0]
+    let state = first?.balancer.pick(mayTake)
+    // The level whose turn it is may be used up by `tried` or by bounds; then any other will do, lowest first.
+    for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(mayTake)
+    if (state === undefined) return undefined
+    state.inflight++
+    if (state.halfOpen && !state.probeInFlight) {
+      state.probeInFlight = true
+      service.touch()
+    }
+    return new Pick(service, state, plan.panic, this.#closed)
+  }
+
+  /** Whether somebody would be picked but for its bound on requests in flight. */
+  isFull (service: Service, now: number): boolean {
+    const { bounded, levels } = this.plan(service, now)
+    return bounded && levels.some(({ candidates }) => candidates.some(({ state }) => !hasRoom(state)))
+  }
+
+  /** Whether this request is among those that the operator wants refused: `shed` of them, evenly spread. */
+  refuses (service: Service): boolean {
+    service.shedOwed += service.shed
+    if (service.shedOwed < 1 - 1e-9) return false
+    service.shedOwed -= 1
+    return true
+  }
+
+  /** The plan as of now. */
+  plan (service: Service, now: number): Plan {
+    let plan = this.#plans.get(service)
+    if (plan === undefined) {
+      plan = { stamp: -1, panic: false, bounded: false, ramping: false, levels: [] }
+      this.#plans.set(service, plan)
+    }
+    if (plan.stamp !== service.stamp) rebuild(plan, service, () => this.#balancer(), now)
+    return plan
+  }
+
+  /** Takes the next step of the ramps under way; `plan` is rebuilt when somebody asks. */
+  step (service: Service): void {
+    if (this.#plans.get(service)?.ramping === true) service.touch()
+  }
+
+  /** Each peer's weight after slow start and overrides, and the share of the requests it stands to get, 0…1. */
+  shares (service: Service, now: number): Map<PeerState, { effective: number, expectedShare: number }> {
+    const { levels } = this.plan(service, now)
+    const shares = new Map<PeerState, { effective: number, expectedShare: number }>()
+    for (const state of service.peers.values()) {
+      shares.set(state, { effective: inRotation(state) ? effectiveWeight(state) : 0, expectedShare: 0 })
+    }
+    for (const { candidates, load } of levels) {
+      const total = candidates.reduce((sum, { weight }) => sum + weight, 0)
+      for (const { state, weight } of candidates) {
+        shares.set(state, { effective: weight, expectedShare: load * weight / total })
+      }
+    }
+    return shares
+  }
+
+  #balancer (): Balancer {
+    return new RoundRobin(this.#random)
+  }
+}
+
+function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): (state: PeerState) => boolean {
+  if (tried === undefined) return plan.bounded ? hasRoom : anyone
+  return state => !tried.has(state) && hasRoom(state)
+}
+
+const anyone = (): boolean => true
+
+function hasRoom (state: PeerState): boolean {
+  return state.peer.maxInflight === 0 || state.inflight < state.peer.maxInflight
+}
+
+/** Smooth weighted round robin again, among levels. */
+function levelFor (levels: readonly Level[]): Level | undefined {
+  let best: Level | undefined
+  for (const level of levels) {
+    level.owed += level.load
+    if (best === undefined || level.owed > best.owed) best = level
+  }
+  if (best !== undefined) best.owed -= 1
+  return best
+}

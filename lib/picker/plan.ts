@@ -1,0 +1,82 @@
+import { inRotation, isEligible, isHealthy } from '../store/condition.js'
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { Balancer, Candidate } from './balancer.js'
+import { hasVeteran, rampShare } from './slow-start.js'
+
+/** Envoy's overprovisioning factor: a level keeps all requests while at least 1 / 1.4 = 71.4 % of it is healthy. */
+const OVERPROVISION = 1.4
+
+/** The peers of one priority. `load` is its share of the requests, `owed` what of a whole request has added up. */
+export interface Level {
+  readonly priority: number
+  readonly balancer: Balancer
+  candidates: Candidate[]
+  load: number
+  owed: number
+}
+
+/**
+ * Who may be picked, derived from a service as of `stamp`. Levels outlive it: they hold the balancers.
+ */
+export interface Plan {
+  stamp: number
+  /** Too few peers are healthy, so health is ignored. */
+  panic: boolean
+  /** Some candidate has a bound on its requests in flight. */
+  bounded: boolean
+  /** Some candidate is ramping up: its weight changes as time goes by. */
+  ramping: boolean
+  /** Lowest priority first. */
+  levels: Level[]
+}
+
+/** Is the healthy share of those whom the registry calls up below the threshold? Who waits for a first check is not asked. */
+export function isPanic (states: readonly PeerState[], threshold: number): boolean {
+  const judged = states.filter(state => state.check !== 'probing')
+  return judged.length > 0 && judged.filter(isHealthy).length / judged.length < threshold
+}
+
+/** Brings `plan` up to date with its service. O(peers); called at most once per stamp. */
+export function rebuild (plan: Plan, service: Service, newBalancer: () => Balancer, now: number): void {
+  const wanted = [...service.peers.values()].filter(inRotation)
+  plan.stamp = service.stamp
+  plan.panic = isPanic(wanted, service.settings.panic)
+  const allowed = plan.panic ? wanted : wanted.filter(isEligible)
+  const veteran = hasVeteran(allowed, now)
+  for (const state of wanted) state.ramp = veteran ? rampShare(state, service.settings.slowStart, now) : 1
+  plan.bounded = allowed.some(state => state.peer.maxInflight > 0)
+  plan.ramping = allowed.some(state => state.ramp < 1)
+
+  const priorities = [...new Set(allowed.map(state => state.peer.priority))].sort((a, b) => a - b)
+  const known = plan.levels
+  plan.levels = priorities.map(priority => known.find(level => level.priority === priority) ??
+    { priority, balancer: newBalancer(), candidates: [], load: 1, owed: 0 })
+  for (const level of plan.levels) {
+    level.candidates = allowed.filter(state => state.peer.priority === level.priority)
+      .map(state => ({ state, weight: effectiveWeight(state) }))
+    level.balancer.rebuild(level.candidates)
+  }
+  if (plan.levels.length > 1) share(plan.levels, wanted)
+  else if (plan.levels[0] !== undefined) plan.levels[0].load = 1
+}
+
+/** Weight after slow start and overrides. */
+export function effectiveWeight (state: PeerState): number {
+  return state.peer.weight * state.ramp * (state.cutdown?.share ?? 1)
+}
+
+/**
+ * Spreads the requests over the levels as Envoy does: each takes 1.4 × its healthy share of what the levels before it
+ * left over. Falling short, the loads are stretched to 1; with nobody healthy at all the first level takes everything.
+ */
+function share (levels: readonly Level[], wanted: readonly PeerState[]): void {
+  let left = 1
+  for (const level of levels) {
+    const all = wanted.filter(state => state.peer.priority === level.priority)
+    level.load = Math.min(left, OVERPROVISION * all.filter(isHealthy).length / all.length)
+    left -= level.load
+  }
+  const placed = 1 - left
+  levels.forEach((level, i) => { level.load = placed > 0 ? level.load / placed : Number(i === 0) })
+}
