@@ -1,0 +1,51 @@
+import type { Peer, Scheme } from '../../store/peer.js'
+import type { Address } from './address.js'
+import type { Input } from './input.js'
+import type { Registration } from './registration.js'
+import { ValueFields } from './value-fields.js'
+
+/** A peer as read, and the fields of it that were bad. */
+export interface ReadPeer {
+  readonly registration: Registration
+  readonly errors: readonly string[]
+}
+
+function find (input: Input, service: string, id: string, scheme: Scheme | null): Peer | undefined {
+  const found = input.previous.find(known => known.service === service && known.peer.id === id &&
+    (scheme === null || known.peer.scheme === scheme))
+  return found?.peer
+}
+
+/**
+ * The peer of `service` at `address`, with all known fields of `value`. `layout` names fields of `value` that the
+ * format has used itself. Frozen. Bad fields never throw, they are told in `errors`.
+ */
+export function readPeer (
+  input: Input, service: string, address: Address, value: Record<string, unknown>, layout: readonly string[]
+): ReadPeer {
+  const { key, modRevision, lease } = input.entry
+  const fields = new ValueFields(value, layout)
+  // The scheme comes first: it is part of the identity that says which registration is the previous one.
+  const scheme = fields.take('scheme', () => find(input, service, address.id, null))
+  const recall = (): Peer | undefined => find(input, service, address.id, scheme)
+  const isDown = fields.flag('down', recall, previous => previous.status === 'down')
+  const isBackup = fields.flag('backup', recall, previous => previous.priority === 1)
+  const status = fields.take('status', recall)
+  const peer: Peer = Object.freeze({
+    ...address,
+    scheme,
+    weight: fields.take('weight', recall),
+    status: isDown ? 'down' : status,
+    slowStart: fields.take('slowStart', recall),
+    checkUrl: fields.take('checkUrl', recall),
+    startAt: fields.take('startAt', recall),
+    priority: fields.take('priority', recall, isBackup ? 1 : 0),
+    zone: fields.take('zone', recall),
+    maxInflight: fields.take('maxInflight', recall),
+    params: fields.params(recall),
+    key,
+    modRevision,
+    lease
+  })
+  return { registration: Object.freeze({ service, peer }), errors: fields.errors }
+}
