@@ -15,8 +15,8 @@ const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/i
 const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?'
 /** Tested against the text as it came: lower-casing turns the Kelvin sign, for one, into an ASCII letter. */
 const NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*$`, 'i')
-/** URLs read a host that ends so as an IPv4 address, in whatever base. */
-const ENDS_IN_NUMBER = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
+/** Such a host is meant as IPv4, never as a name. */
+const ENDS_IN_NUMBER = /(?:^|\.)\d+$/
 const PORT = /^[1-9]\d{0,4}$/
 const MAX_NAME = 253
 const MAX_PORT = 65535
@@ -61,7 +61,7 @@ function canonicalHost (text: string): string {
   if (host.includes(':')) return canonicalIpv6(host)
   if (IPV4.test(host)) return host
   if (ENDS_IN_NUMBER.test(host)) throw new Error(`bad host ${shown(text)}: not an IPv4 address`)
-  // The URL parser has the last word: it knows bad punycode.
+  // The URL parser has the last word: it knows bad punycode, and takes hexadecimal numbers for IPv4.
   if (text.length > MAX_NAME || !NAME.test(text) || hostnameOf(host) !== host) {
     throw new Error(`bad host ${shown(text)}: not a host name`)
   }

@@ -65,7 +65,7 @@ export function copyRecord (value: Record<string, unknown>): Readonly<Record<str
   return copyFields(value, 1, { values: MAX_VALUES })
 }
 
-/** A value as JSON for a message, at most 60 characters. Never throws. */
+/** A value as JSON for a message, or its type where JSON has no form for it; at most 60 characters. Never throws. */
 export function shown (value: unknown): string {
   const text = jsonOf(value)
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text
@@ -76,9 +76,9 @@ function jsonOf (value: unknown): string {
     if (typeof value === 'number') return String(value)
     // What JSON leaves out (a function, a symbol) comes back as undefined.
     const text: unknown = JSON.stringify(value)
-    return typeof text === 'string' ? text : `a ${typeof value}`
+    return typeof text === 'string' ? text : typeof value
   } catch {
-    return `a ${typeof value}`
+    return typeof value
   }
 }
 
