@@ -1,0 +1,143 @@
+/** What users type. Durations are milliseconds and shares are 0…1, unless a line says otherwise. */
+import type { FastifyRequest } from 'fastify'
+import type { RouteHooks } from './settings.js'
+
+/** PEM text, or a Buffer of it. */
+type Pem = string | Uint8Array
+
+/** Active checks of every peer that names a check URL. */
+export interface CheckOptions {
+  /** An HTTP request, or just a connection. Default `'http'`. */
+  type?: 'http' | 'tcp'
+  /** Checked at peers that name no check URL; default `null`, these are not checked. */
+  path?: string | null
+  /** Between two checks of one peer. Default 5000. */
+  interval?: number
+  /** Default 1000. */
+  timeout?: number
+  /** Successes in a row that put a peer in. Default 2. */
+  rise?: number
+  /** Failures in a row that take it out. Default 3. */
+  fall?: number
+  /** Status codes that are successes: codes, and pairs of first and last. Default `[[200, 399]]`. */
+  status?: ReadonlyArray<number | readonly [number, number]>
+  /** Share of `interval` by which checks are spread. Default 0.2. */
+  jitter?: number
+  /** Checks at the same time. Default 32. */
+  concurrency?: number
+  /** Default `fastify-upstream-etcd`. */
+  userAgent?: string
+}
+
+/** Passive judgement by what requests come to. */
+export interface OutlierOptions {
+  /** Answers with 5xx in a row that eject a peer; `false` or 0 turns the rule off. Default 5. */
+  consecutive5xx?: number | false
+  /** Failed connections, resets and time-outs in a row; `false` or 0 turns the rule off. Default 5. */
+  consecutiveErrors?: number | false
+  /** Between two looks at the failure rate. Default 10000. */
+  interval?: number
+  /** Share of failed requests that ejects a peer; `false` or 0 turns the rule off. Default 0.5. */
+  failureRate?: number | false
+  /** Requests within `interval` below which the rate says nothing. Default 20. */
+  minRequests?: number
+  /** How long the first ejection lasts; the n-th lasts n times as long. Default 30000. */
+  baseEjection?: number
+  /** At most this long, not less than `baseEjection`. Default 300000. */
+  maxEjection?: number
+  /** Share of a service's peers that may be ejected at the same time. Default 0.5. */
+  maxEjected?: number
+  /** Only `false` for now. */
+  latencyFactor?: false
+}
+
+/** Options of one service: for all services at the top level, for one under `services`, and live from the registry. */
+export interface ServiceOptions {
+  /** Default `'round-robin'`, smooth and weighted. */
+  balancer?: 'round-robin'
+  /** The shape of the ramp of new peers. Default `{ minWeight: 0.1, aggression: 1 }`; its length is the peer's `slow_start`. */
+  slowStart?: { minWeight?: number, aggression?: number }
+  /** Active checks; `false` for none. */
+  check?: CheckOptions | false
+  /** Passive judgement; `false` for none. */
+  outlier?: OutlierOptions | false
+  /** When less than this share of the peers is healthy, health is ignored; 0 turns that off. Default 0.5. */
+  panic?: number
+  /** Default `{ connect: 1000, headers: 30000, body: 30000, total: 60000 }`; `total` bounds all attempts, up to headers. */
+  timeouts?: { connect?: number, headers?: number, body?: number, total?: number }
+  /** The Host header that peers see: the client's, the peer's own, or this one. Default `'client'`. */
+  host?: string
+  /** Whether X-Forwarded-For, -Proto and -Host are appended. Default true. */
+  forwarded?: boolean
+  /** Connections per peer, and how long an idle one is kept. Default `{ connections: 128, keepAlive: 60000 }`. */
+  pool?: { connections?: number, keepAlive?: number }
+}
+
+/** One proxied route. Options of its service may stand here too when `service` is a name. */
+export interface RouteOptions extends ServiceOptions, RouteHooks {
+  /** Requests below this path are forwarded. */
+  prefix: string
+  /** The service's name, or a function that tells it for each request. */
+  service: string | ((request: FastifyRequest) => string)
+  /** What takes the place of `prefix` at the peer. Default `/`. */
+  rewritePrefix?: string
+  /** In upper case; default all that Fastify knows. */
+  methods?: readonly string[]
+  /** As in any Fastify route. */
+  constraints?: Readonly<Record<string, unknown>>
+  /** Only `false` for now. */
+  websocket?: false
+}
+
+/** Where and to whom the state of things is shown. Route hooks guard it; with `onRequest`, `access` is `'all'` by default. */
+export interface InspectOptions extends RouteHooks {
+  /** Default `/_upstreams`. */
+  path?: string
+  /** Who may read; anyone else gets 404. Default `'loopback'`. */
+  access?: 'loopback' | 'all'
+  /** Routes that anyone may read. Default `['ready']`. */
+  open?: ReadonlyArray<'ready' | 'metrics'>
+  /** Only `false` for now. */
+  actions?: false
+}
+
+/** How to reach etcd. */
+export interface EtcdOptions {
+  /** `http://host:2379` or `https://host:2379`, all of one kind. */
+  hosts: string | readonly string[]
+  auth?: { username: string, password: string }
+  /** For `https://` hosts: an own authority, a client's certificate with its key, the name to expect. */
+  tls?: { ca?: Pem, cert?: Pem, key?: Pem, serverName?: string }
+  /** Bound of one call. Default 2000. */
+  timeout?: number
+}
+
+/** One registration made by a `format` function; further fields are as in a value. */
+export interface FormatRegistration {
+  service: string
+  host: string
+  port: number
+  [field: string]: unknown
+}
+
+/** The options of the plugin. Exactly one of `etcd` and `peers` is needed. */
+export interface UpstreamEtcdOptions extends ServiceOptions {
+  /** The etcd to follow. */
+  etcd?: string | readonly string[] | EtcdOptions
+  /** The embedded registry: service → `host:port` → value as in etcd. */
+  peers?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  /** Where registrations live, with a `/` at the end. Default `/services/`. */
+  keyPrefix?: string
+  /** How keys and values are read: by what they look like, as one format, or by a function. Default `'auto'`. */
+  format?: 'auto' | 'plain' | 'grpc' | ((key: string, value: string) => readonly FormatRegistration[] | null | undefined)
+  /** How long `ready()` waits for the first sync (0 … 600000), and what then. Default `{ wait: 3000, onFail: 'degraded' }`. */
+  start?: { wait?: number, onFail?: 'degraded' | 'throw' }
+  /** Options of single services, by name. */
+  services?: Readonly<Record<string, ServiceOptions>>
+  /** Proxied routes. Default none. */
+  routes?: readonly RouteOptions[]
+  /** The routes that show what is going on; `false` for none. */
+  inspect?: InspectOptions | false
+  /** How far back reports reach, in seconds, 1 … 3600. Default 60. */
+  statsWindow?: number
+}
