@@ -32,7 +32,10 @@ export function readPeer (
   const isBackup = fields.flag('backup', recall, previous => previous.priority === 1)
   const status = fields.take('status', recall)
   const peer: Peer = Object.freeze({
-    ...address,
+    // Spelled out: a spread makes an object that every later read pays for.
+    id: address.id,
+    host: address.host,
+    port: address.port,
     scheme,
     weight: fields.take('weight', recall),
     status: isDown ? 'down' : status,
