@@ -9,7 +9,8 @@ import { inspect, inspectDefaults } from './options/inspect.js'
 import { exactly, given } from './options/names.js'
 import { readNamed } from './options/routes.js'
 import { layService, serviceDefaults, serviceNames } from './options/service.js'
-import type { FormatFunction, Settings, StartSettings } from './options/settings.js'
+import type { Settings, StartSettings } from './options/settings.js'
+import type { FormatFunction, FormatName } from './syncer/codec/codec.js'
 
 export { readServiceSettings, serviceDefaults } from './options/service.js'
 export type * from './options/settings.js'
@@ -17,7 +18,7 @@ export type * from './options/types.js'
 
 type GatewaySettings = Omit<Settings, 'service' | 'services' | 'routes'>
 
-const formats = ['auto', 'plain', 'grpc'] as const
+const formats: readonly FormatName[] = ['auto', 'plain', 'grpc']
 
 const format: Read<Settings['format']> = (value, path) => {
   // What the function returns is looked at for each key, not here.

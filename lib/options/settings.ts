@@ -5,6 +5,7 @@
  */
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
 import type { ServiceSettings } from '../store/settings.js'
+import type { FormatFunction, FormatName } from '../syncer/codec/codec.js'
 
 /** Certificates and keys as PEM text. */
 export interface EtcdTlsSettings {
@@ -27,9 +28,6 @@ export interface EtcdSettings {
 
 /** Service → `host:port` → value as in etcd, not judged yet. */
 export type PeersSettings = ReadonlyMap<string, ReadonlyMap<string, unknown>>
-
-/** Turns one key and its value into registrations, or into nothing to ignore the key. */
-export type FormatFunction = (key: string, value: string) => unknown
 
 export interface StartSettings {
   /** How long `ready()` waits for the first listing. */
@@ -69,7 +67,7 @@ export interface Settings {
   readonly peers: PeersSettings | null
   /** Ends with `/`. */
   readonly keyPrefix: string
-  readonly format: 'auto' | 'plain' | 'grpc' | FormatFunction
+  readonly format: FormatName | FormatFunction
   readonly start: StartSettings
   /** What holds for services that are not in `services`. */
   readonly service: ServiceSettings

@@ -1,0 +1,199 @@
+import t from 'tap'
+import { errors } from '../../lib/errors.js'
+import { readServiceSettings, serviceDefaults } from '../../lib/options.js'
+import type { ServiceSettings } from '../../lib/store/settings.js'
+
+function read (raw: unknown, base = serviceDefaults, path = ''): ServiceSettings {
+  return readServiceSettings(raw, base, path)
+}
+
+function refusal (raw: unknown, base = serviceDefaults, path = ''): string {
+  try {
+    read(raw, base, path)
+  } catch (error) {
+    if (error instanceof errors.BAD_OPTION) return error.message
+    throw error
+  }
+  return 'accepted'
+}
+
+const DURATION = 'a number from 1 to 2147483647 (ms)'
+const SHARE = 'a number from 0 to 1'
+const COUNT = 'an integer from 1 to 1000'
+const RUN = 'an integer from 0 to 1000000 or false'
+const PATH = 'a path that starts with "/", or null'
+const HOST = '"client", "peer" or a host with or without a port'
+const durations = [
+  'check.interval', 'check.timeout', 'outlier.interval', 'outlier.baseEjection', 'outlier.maxEjection', 'timeouts.connect',
+  'timeouts.headers', 'timeouts.body', 'timeouts.total', 'pool.keepAlive'
+]
+
+/** `check.interval` and 5 → `{ check: { interval: 5 } }`. */
+function nested (path: string, value: unknown): Record<string, unknown> {
+  const [name = '', ...rest] = path.split('.')
+  return { [name]: rest.length === 0 ? value : nested(rest.join('.'), value) }
+}
+
+t.test('the defaults are those of the contract', async (t) => {
+  t.strictSame(serviceDefaults, {
+    balancer: 'round-robin',
+    slowStart: { minWeight: 0.1, aggression: 1 },
+    check: {
+      type: 'http',
+      path: null,
+      interval: 5000,
+      timeout: 1000,
+      rise: 2,
+      fall: 3,
+      status: [[200, 399]],
+      jitter: 0.2,
+      concurrency: 32,
+      userAgent: 'fastify-upstream-etcd'
+    },
+    outlier: {
+      consecutive5xx: 5,
+      consecutiveErrors: 5,
+      interval: 10000,
+      failureRate: 0.5,
+      minRequests: 20,
+      baseEjection: 30000,
+      maxEjection: 300000,
+      maxEjected: 0.5
+    },
+    panic: 0.5,
+    timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 },
+    host: 'client',
+    forwarded: true,
+    pool: { connections: 128, keepAlive: 60000 }
+  })
+  t.strictSame(read({}), serviceDefaults)
+  t.strictSame(read({ check: {}, outlier: {}, pool: undefined }), serviceDefaults)
+})
+
+t.test('good values', async (t) => {
+  const rows: Array<[path: string, value: unknown, becomes?: unknown]> = [
+    ['balancer', 'round-robin'],
+    ['slowStart.minWeight', 0], ['slowStart.minWeight', 1], ['slowStart.aggression', 0.001], ['slowStart.aggression', 100],
+    ['check', false], ['outlier', false],
+    ['check.type', 'tcp'], ['check.type', 'http'], ['check.path', null], ['check.path', '/'], ['check.path', '/health?deep=1'],
+    ['check.interval', 1], ['check.interval', 1.5], ['check.rise', 1], ['check.fall', 1000],
+    ['check.status', [200], [[200, 200]]], ['check.status', [[100, 599], 200], [[100, 599], [200, 200]]], ['check.status', [[204, 204]]],
+    ['check.jitter', 0], ['check.jitter', 1], ['check.concurrency', 1], ['check.concurrency', 10000],
+    ['check.userAgent', 'probe/1.0 (gateway a)'],
+    ['outlier.consecutive5xx', 0], ['outlier.consecutive5xx', false, 0], ['outlier.consecutiveErrors', 1000000],
+    ['outlier.consecutiveErrors', false, 0], ['outlier.failureRate', 1], ['outlier.failureRate', 0.0001], ['outlier.failureRate', 0],
+    ['outlier.failureRate', false, 0], ['outlier.minRequests', 1], ['outlier.maxEjected', 0], ['outlier.maxEjected', 1],
+    ['outlier.maxEjection', 2147483647], ['outlier.maxEjection', 30000], ['outlier.baseEjection', 300000],
+    ['panic', 0], ['panic', 1], ['timeouts.total', 2147483647],
+    ['host', 'client'], ['host', 'peer'], ['host', 'shop.example.com'], ['host', 'shop.example.com:8080'], ['host', '[::1]:80'], ['host', '10.0.0.1'],
+    ['forwarded', false], ['forwarded', true], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1]
+  ]
+  for (const [path, value, becomes = value] of rows) {
+    const expected: Record<string, unknown> = { ...serviceDefaults }
+    const [name = '', field] = path.split('.')
+    expected[name] = field === undefined ? becomes : { ...expected[name] as object, [field]: becomes }
+    t.strictSame(read(nested(path, value)), expected, `${path} ${JSON.stringify(value)}`)
+  }
+  t.strictSame(read({ outlier: { latencyFactor: false } }), serviceDefaults, 'turns off what is not there yet')
+})
+
+t.test('bad values are named with what is allowed', async (t) => {
+  const bad: Array<[path: string, expected: string, values: unknown[]]> = [
+    ['balancer', '"round-robin"', ['random', 'roundrobin', null, 1]],
+    ['slowStart.minWeight', SHARE, [-0.1, 1.1, NaN, '0.1', null]],
+    ['slowStart.aggression', 'a number above 0, at most 100', [0, -1, 100.1, Infinity, '1']],
+    ['slowStart', 'an object', [false, true, [], 'x', new Map()]],
+    ['check', 'an object or false', [true, null, 0, 'off', [], new Date(0)]],
+    ['outlier', 'an object or false', [true, null, 1]],
+    ['check.type', '"http" or "tcp"', ['udp', 'HTTP', null]],
+    ['check.path', PATH, ['', 'health', '/a b', '/\u00e9', '/a\n', 1, false]],
+    ['check.rise', COUNT, [0, 1001, 1.5, '2', NaN]],
+    ['check.fall', COUNT, [0, 1001, 2.5, true]],
+    ['check.status', 'a list of status codes or pairs [from, to], at least one', [[], 200, '200', { 0: 200 }, null]],
+    ['check.jitter', SHARE, [-1, 2, '20%']],
+    ['check.concurrency', 'an integer from 1 to 10000', [0, 10001, 1.5]],
+    ['check.userAgent', 'visible ASCII text', ['', 'a\r\nx: y', '\u00e9', null, 1]],
+    ['outlier.consecutive5xx', RUN, [-1, 1.5, 1000001, true, '5', null]],
+    ['outlier.consecutiveErrors', RUN, [-1, NaN, true]],
+    ['outlier.failureRate', 'a number from 0 to 1 or false', [-0.1, 1.1, 50, '50%', true]],
+    ['outlier.minRequests', 'an integer from 1 to 9007199254740991', [0, 1.5, Infinity]],
+    ['outlier.maxEjected', SHARE, [-1, 10, false]],
+    ['outlier.latencyFactor', 'false', [true, 3, 0]],
+    ['panic', SHARE, [-1, 1.01, 50, NaN, '0.5', false]],
+    ['timeouts', 'an object', [false, 1000, []]],
+    ['host', HOST, ['', 'a b', 'a/b', 'a\r\nx: y', 'http://a', 'user@a', 'a:port', true, null]],
+    ['forwarded', 'true or false', ['true', 1, null]],
+    ['pool', 'an object', [false, 5]],
+    ['pool.connections', 'an integer from 1 to 100000', [0, 100001, 1.5, Infinity]],
+    ...durations.map((path): [string, string, unknown[]] => [path, DURATION, [0, -1, 2147483648, NaN, Infinity, '5000', null, [], false]])
+  ]
+  for (const [path, expected, values] of bad) {
+    for (const value of values) {
+      t.match(refusal(nested(path, value)), `option "${path}" must be ${expected}, got `, `${path} ${String(value)}`)
+    }
+  }
+})
+
+t.test('messages, word by word', async (t) => {
+  const rows: Array<[unknown, string]> = [
+    [{ check: { interval: 'abc' } }, 'option "check.interval" must be a number from 1 to 2147483647 (ms), got "abc"'],
+    [{ check: { status: [[300, 200]] } }, 'option "check.status[0]" must be a status code or a pair [from, to], got [300,200]'],
+    [{ check: { status: [200, [200, 300, 400]] } }, 'option "check.status[1]" must be a status code or a pair [from, to], got [200,300,400]'],
+    [{ check: { status: [99] } }, 'option "check.status[0]" must be an integer from 100 to 599, got 99'],
+    [{ check: { status: [[200]] } }, 'option "check.status[0]" must be an integer from 100 to 599, got undefined'],
+    [{ check: { status: new Array(1) } }, 'option "check.status[0]" must be an integer from 100 to 599, got undefined'],
+    [{ check: { status: ['2xx'] } }, 'option "check.status[0]" must be an integer from 100 to 599, got "2xx"'],
+    [{ outlier: { maxEjection: 1000 } }, 'option "outlier.maxEjection" must be at least outlier.baseEjection (30000 ms), got 1000'],
+    [{ outlier: { baseEjection: 400000 } }, 'option "outlier.maxEjection" must be at least outlier.baseEjection (400000 ms), got 300000'],
+    [{ panic: () => 1 }, 'option "panic" must be a number from 0 to 1, got [function]'],
+    [5, 'option "options" must be an object, got 5'],
+    [[], 'option "options" must be an object, got []'],
+    [null, 'option "options" must be an object, got null'],
+    [undefined, 'option "options" must be an object, got undefined']
+  ]
+  for (const [raw, message] of rows) t.equal(refusal(raw), message)
+  t.equal(refusal({ panic: 2 }, serviceDefaults, 'services.orders'), 'option "services.orders.panic" must be a number from 0 to 1, got 2')
+  t.equal(refusal(1, serviceDefaults, 'services.orders'), 'option "services.orders" must be an object, got 1')
+})
+
+t.test('unknown names', async (t) => {
+  const rows: Array<[unknown, string]> = [
+    [{ chekc: {} }, 'unknown option "chekc", did you mean "check"?'],
+    [{ Check: {} }, 'unknown option "Check", did you mean "check"?'],
+    [{ check: { intervall: 5 } }, 'unknown option "check.intervall", did you mean "check.interval"?'],
+    [{ outlier: { max_ejectd: 1 } }, 'unknown option "outlier.max_ejectd", did you mean "outlier.max_ejected"?'],
+    [{ pool: { sockets: 5 } }, 'unknown option "pool.sockets", known: connections, keepAlive'],
+    [{ slow_start: { '': 5 } }, 'unknown option "slow_start.", known: minWeight, aggression'],
+    [{ timeouts: { conect: undefined } }, 'unknown option "timeouts.conect", did you mean "timeouts.connect"?'],
+    [{ panics: undefined }, 'unknown option "panics", did you mean "panic"?']
+  ]
+  for (const [raw, message] of rows) t.equal(refusal(raw), message)
+  for (const name of ['retry', 'limits', 'tls', 'hashKey', 'sticky', 'etcd', 'routes', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
+    const message = refusal(JSON.parse(`{"${name}":{}}`))
+    t.match(message, /^unknown option ".*", known: balancer, slowStart, check, outlier, panic, timeouts, host, forwarded, pool$/)
+    t.ok(message.length < 250)
+  }
+})
+
+t.test('both spellings at every depth, but not of one option', async (t) => {
+  const camel = { slowStart: { minWeight: 0.2 }, check: { userAgent: 'x' }, outlier: { consecutive5xx: 7, maxEjected: 0.1, latencyFactor: false }, pool: { keepAlive: 9 } }
+  const snake = { slow_start: { min_weight: 0.2 }, check: { user_agent: 'x' }, outlier: { consecutive_5xx: 7, max_ejected: 0.1, latency_factor: false }, pool: { keep_alive: 9 } }
+  t.strictSame(read(snake), read(camel))
+  t.equal(refusal({ slowStart: {}, slow_start: {} }), 'options "slowStart" and "slow_start" are the same, give one of them')
+  t.equal(refusal({ pool: { keep_alive: 1, keepAlive: 1 } }), 'options "pool.keep_alive" and "pool.keepAlive" are the same, give one of them')
+  t.strictSame(read({ slowStart: undefined, slow_start: { min_weight: 0.2 } }).slowStart, { minWeight: 0.2, aggression: 1 })
+  t.equal(refusal({ slow_start: { min_weight: 2 } }), 'option "slow_start.min_weight" must be a number from 0 to 1, got 2')
+})
+
+t.test('a partial object is laid over what held before', async (t) => {
+  const base = read({ check: { interval: 100, path: '/x' }, outlier: false, panic: 0.1, timeouts: { total: 5 } })
+  const over = read({ check: { timeout: 50 }, timeouts: { connect: 3 } }, base)
+  t.strictSame(over.check, { ...serviceDefaults.check, interval: 100, path: '/x', timeout: 50 })
+  t.strictSame(over.timeouts, { connect: 3, headers: 30000, body: 30000, total: 5 })
+  t.equal(over.outlier, false)
+  t.equal(over.panic, 0.1)
+  t.strictSame(read({ outlier: { interval: 7 } }, base).outlier, { ...serviceDefaults.outlier, interval: 7 }, 'over false: from the defaults')
+  t.equal(read({ check: false }, base).check, false)
+  t.strictSame(read({ check: { path: null, status: [200] } }, base).check, { ...serviceDefaults.check, interval: 100, status: [[200, 200]] })
+  t.strictSame(base.timeouts, { connect: 1000, headers: 30000, body: 30000, total: 5 }, 'the base is as it was')
+})
