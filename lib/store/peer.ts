@@ -36,6 +36,15 @@ export function identityOf (peer: Pick<Peer, 'scheme' | 'id'>): string {
   return `${peer.scheme}://${peer.id}`
 }
 
+/** Whether two registrations differ in nothing but where and when they were written. */
+export function saysTheSame (a: Peer, b: Peer): boolean {
+  return wordsOf(a) === wordsOf(b)
+}
+
+function wordsOf ({ key: _key, modRevision: _revision, lease: _lease, ...words }: Peer): string {
+  return JSON.stringify(words)
+}
+
 /** Why something is so, in words with the numbers; `since` and `until` are epoch milliseconds. */
 export interface Reason {
   readonly reason: string

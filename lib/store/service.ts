@@ -8,8 +8,10 @@ import type { ServiceSettings } from './settings.js'
 export class Service {
   readonly name: string
   settings: ServiceSettings
-  /** Named by an option or a route, or by a settings key: known even without peers. */
+  /** Named by an option or a route: known even without peers. */
   pinned = false
+  /** The registry holds settings for it: known as well, and its settings are those. */
+  settingsKey = false
   /** Identity → state, in order of arrival. */
   readonly peers = new Map<string, PeerState>()
   stamp = 0
@@ -47,6 +49,13 @@ export class Service {
     const state = new PeerState(peer, now, boot ? null : now)
     this.peers.set(identity, state)
     return state
+  }
+
+  /** Gives it other settings; `fromRegistry` when they are those of a settings key. */
+  configure (settings: ServiceSettings, fromRegistry: boolean): void {
+    this.settings = settings
+    this.settingsKey = fromRegistry
+    this.touch()
   }
 
   /** Removes a peer and returns what was known of it. O(1). */

@@ -62,3 +62,11 @@ export interface ServiceSettings {
   readonly forwarded: boolean
   readonly pool: PoolSettings
 }
+
+/** The shortest time after which something of these settings may be due (ms). */
+export function shortestWait ({ check, outlier }: ServiceSettings): number {
+  return Math.min(
+    check === false ? Infinity : check.interval,
+    outlier === false ? Infinity : Math.min(outlier.interval, outlier.baseEjection)
+  )
+}

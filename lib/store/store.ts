@@ -28,7 +28,7 @@ export class Store {
   /** Forgets a service that has neither peers nor anyone who names it. */
   prune (name: string): boolean {
     const service = this.services.get(name)
-    if (service === undefined || service.pinned || service.peers.size > 0) return false
+    if (service === undefined || service.pinned || service.settingsKey || service.peers.size > 0) return false
     return this.services.delete(name)
   }
 

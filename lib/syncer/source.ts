@@ -16,3 +16,40 @@ export interface Entry {
 export type SourceEvent =
   | { readonly type: 'put', readonly entry: Entry }
   | { readonly type: 'delete', readonly key: string, readonly modRevision: bigint }
+
+/**
+ * Where the syncer stands: everything up to `cursor` is applied, `keys` keys are held, and `anchor` is one of them with
+ * the revision it was last changed at, by which a store can be told from another one.
+ */
+export interface Position {
+  readonly cursor: bigint
+  readonly keys: number
+  readonly anchor: { readonly key: string, readonly modRevision: bigint } | null
+}
+
+/** What a source is given to tell its news to. Every call is applied as a whole before it returns. */
+export interface Feed {
+  /** Null before the first listing. */
+  readonly position: Position | null
+  /**
+   * A complete listing at `revision`, applied as a difference. `sameHistory` says that the store is known to be the one
+   * the position came from. False when the listing was refused: a store that forgot everything is no registry.
+   */
+  list: (entries: readonly Entry[], revision: bigint, sameHistory: boolean) => boolean
+  /** Changes in order, all of them of one or more whole revisions. */
+  apply: (events: readonly SourceEvent[]) => void
+  /** The registry was just asked, and everything it holds is applied. */
+  verified: () => void
+  /** The registry cannot be followed at the moment; the sentence names the cause. */
+  failed: (sentence: string) => void
+  /** A broken watch is being opened again; a listing had to be made again, and why. */
+  reconnecting: () => void
+  resyncing: (why: string) => void
+}
+
+export interface Source {
+  /** Begins to feed; never throws for a registry that is away. */
+  start: (feed: Feed) => void
+  /** Ends everything it holds open, within a bound. */
+  close: () => Promise<void>
+}

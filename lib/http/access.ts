@@ -1,0 +1,21 @@
+import type { FastifyRequest } from 'fastify'
+
+const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'] as const
+
+/**
+ * Does the request come from this machine, by no proxy, and for a local name? The name keeps pages of other sites that
+ * resolve to this machine out (DNS rebinding), the headers keep out what a proxy on this machine passes on.
+ */
+export function isLocal (request: FastifyRequest): boolean {
+  const { headers } = request.raw
+  if (FORWARDING.some(name => headers[name] !== undefined)) return false
+  return isLoopback(request.socket.remoteAddress ?? '') && isLocalName(headers.host ?? '')
+}
+
+function isLoopback (address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(address)
+}
+
+function isLocalName (host: string): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/i.test(host)
+}

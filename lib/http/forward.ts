@@ -1,0 +1,152 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import replyFrom, { type FastifyReplyFromHooks, type FastifyReplyFromOptions } from '@fastify/reply-from'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { BadOptionError, NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
+import { CLIENT_CLOSED } from '../logger/outcome.js'
+import { EXCHANGE, Exchange, type Upstream } from '../picker/exchange.js'
+import type { Service } from '../store/service.js'
+import type { Gateway } from './gateway.js'
+import { setForwarded, stripRequest, stripResponse } from './headers.js'
+
+/** What `reply.forward` may be told beside the service. */
+export interface ForwardingOptions {
+  /** The path at the peer; default: the request's own URL. May carry a query. */
+  path?: string
+  /** The query at the peer; default: the request's own. */
+  query?: string | Record<string, unknown>
+  /** Set, replaced, or with `undefined` removed on the way to the peer. */
+  headers?: Record<string, string | string[] | undefined>
+  /** What the `hash` balancer hashes; other balancers do not look at it. */
+  key?: string
+  /** Bound of all attempts together, up to response headers, ms; default `timeouts.total`. */
+  timeout?: number
+  /** Called instead of sending the response, with reply-from's signature. */
+  onResponse?: FastifyReplyFromHooks['onResponse']
+}
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /**
+     * Forwards this request to a peer of `service` and sends its answer. Fails with FST_UPSTREAM_UNKNOWN_SERVICE,
+     * NO_PEER, NOT_READY, SHED, QUEUE_FULL, CONNECT, RESET or TIMEOUT.
+     */
+    forward: (service: string, options?: ForwardingOptions) => FastifyReply
+  }
+  interface FastifyRequest {
+    /** Where the request was forwarded to; null when it was not. */
+    upstream: Upstream | null
+  }
+}
+
+type From = (this: FastifyReply, source: string | undefined, options: FastifyReplyFromHooks) => FastifyReply
+type Forwarded = FastifyRequest & { [EXCHANGE]?: Exchange, extraHeaders?: ForwardingOptions['headers'] }
+
+/** One name for all services, so that reply-from's URL cache does not grow with the peers. Nothing connects to it. */
+const BASE = 'http://upstream'
+
+/** Forwards requests through reply-from; the transport behind it picks the peers. */
+export class Forwarder {
+  readonly #gateway: Gateway
+  readonly #from: From
+
+  constructor (gateway: Gateway, from: From) {
+    this.#gateway = gateway
+    this.#from = from
+  }
+
+  /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
+  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions = {}): FastifyReply {
+    const { store, picker, registry } = this.#gateway
+    const service = store.get(name)
+    if (service === undefined) return reply.send(registry.synced ? new UnknownServiceError(name) : new NotReadyError(name))
+    const total = totalOf(service, options)
+    const exchange = new Exchange(service, total)
+    request.upstream = exchange.upstream
+    this.#account(reply, exchange)
+    if (picker.refuses(service)) return reply.send(new ShedError(name))
+    const forwarded: Forwarded = request
+    forwarded[EXCHANGE] = exchange
+    forwarded.extraHeaders = options.headers
+    try {
+      return this.#from.call(reply, options.path, optionsFor(options))
+    } catch (error) {
+      // reply-from throws for a path it will not forward. Malformed escapes come without a status of their own.
+      return reply.send(error instanceof URIError ? Object.assign(error, { statusCode: 400 }) : error)
+    }
+  }
+
+  /** Counts the client request once it is over, and stops what is under way when the client leaves. */
+  #account (reply: FastifyReply, exchange: Exchange): void {
+    const { logger, now } = this.#gateway
+    const startedAt = now()
+    let counted = false
+    const count = (status: number): void => {
+      if (counted) return
+      counted = true
+      const at = now()
+      logger.request(exchange.service, status, at - startedAt, at)
+    }
+    reply.raw.once('finish', () => count(reply.raw.statusCode))
+    reply.raw.once('close', () => {
+      if (!counted) exchange.stop?.('aborted')
+      count(CLIENT_CLOSED)
+    })
+  }
+}
+
+/** Registers reply-from with `transport` and returns its decorator, for every reply and without a decoration. */
+export function takeFrom (app: FastifyInstance, transport: NonNullable<FastifyReplyFromOptions['undici']>): From {
+  let taken: From | undefined
+  // reply-from decorates the replies of the instance it is given. Ours must serve replies of every instance, and a
+  // user's own `reply.from` must stay what it is; so the instance it is given here keeps the decorator for us.
+  const seat: FastifyInstance = Object.create(app, {
+    decorateReply: { value: (_name: string, from: From) => { taken = from } }
+  })
+  replyFrom(seat, { base: BASE, undici: transport, disableRequestLogging: true }, error => { if (error) throw error })
+  if (taken === undefined) throw new Error('this version of @fastify/reply-from decorates otherwise')
+  return taken
+}
+
+function totalOf (service: Service, { timeout, path }: ForwardingOptions): number {
+  if (timeout !== undefined && !(timeout >= 1 && timeout <= 2 ** 31 - 1)) {
+    throw new BadOptionError('timeout', 'a number from 1 to 2147483647 (ms)', timeout)
+  }
+  if (path !== undefined && !path.startsWith('/')) throw new BadOptionError('path', 'a string that begins with "/"', path)
+  return timeout ?? service.settings.timeouts.total
+}
+
+/** What reply-from is told; without options of the caller's it is the same object for every request. */
+function optionsFor (options: ForwardingOptions): FastifyReplyFromHooks {
+  const { query, onResponse } = options
+  if (query === undefined && onResponse === undefined) return plain
+  return {
+    ...plain,
+    ...(onResponse === undefined ? {} : { onResponse }),
+    ...(query === undefined ? {} : { queryString: typeof query === 'string' ? () => query.replace(/^\?/, '') : query })
+  }
+}
+
+const plain: FastifyReplyFromHooks = {
+  // Its own retries would go to the same target; ours are in the transport.
+  retryDelay: () => null,
+  rewriteRequestHeaders: (request, headers) => rewrite(request as Forwarded, headers as IncomingHttpHeaders),
+  rewriteHeaders: headers => stripResponse(headers as IncomingHttpHeaders),
+  onError: (reply, { error }) => {
+    // reply-from words errors itself and keeps ours as the cause.
+    const { cause } = error as { cause?: Error & { statusCode?: number } }
+    if (cause?.statusCode !== undefined) return reply.send(cause)
+    return reply.send(new ResetError(reply.request.upstream?.service ?? '', { cause: error }))
+  }
+}
+
+function rewrite (request: Forwarded, headers: IncomingHttpHeaders & { [EXCHANGE]?: Exchange | undefined }): IncomingHttpHeaders {
+  const exchange = request[EXCHANGE]
+  stripRequest(headers)
+  headers.host = request.headers.host ?? request.headers[':authority'] as string | undefined
+  if (exchange?.settings.forwarded === true) setForwarded(request, headers)
+  if (request.extraHeaders !== undefined) {
+    for (const [name, value] of Object.entries(request.extraHeaders)) headers[name.toLowerCase()] = value
+  }
+  headers[EXCHANGE] = exchange
+  return headers
+}

@@ -1,0 +1,93 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { UnknownServiceError } from '../errors.js'
+import { history } from '../logger/report.js'
+import type { InspectSettings } from '../options.js'
+import type { Service } from '../store/service.js'
+import { isLocal } from './access.js'
+import type { Gateway } from './gateway.js'
+import { iso, registryStatus, serviceStatus, status } from './status.js'
+import { text } from './text.js'
+import type { Upstreams } from './upstreams.js'
+
+interface ReportQuery { peer?: string, seconds?: string }
+
+/** The routes below `inspect.path`: the same facts that `app.upstreams` gives, for people and for other programs. */
+export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams: Upstreams, settings: InspectSettings): Promise<void> {
+  const guarded = { ...settings.hooks, onRequest: [guard(settings), settings.hooks.onRequest ?? []].flat() }
+
+  app.get<{ Querystring: { text?: string } }>('/', guarded, (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    if (request.query.text === undefined) return reply.send(status(gateway))
+    return reply.type('text/plain; charset=utf-8').send(text(status(gateway)))
+  })
+
+  app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {
+    return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
+  })
+
+  app.get<{ Params: { service: string }, Querystring: ReportQuery }>('/services/:service/report', guarded, (request, reply) => {
+    const { peer, seconds } = request.query
+    const { service } = request.params
+    return reply.send(asked(() => upstreams.report(service, { ...(peer !== undefined && { peer }), ...count(seconds) })))
+  })
+
+  app.get<{ Querystring: ReportQuery }>('/tps', guarded, (request, reply) => {
+    const { seconds = 60 } = count(request.query.seconds)
+    return reply.send({ seconds, tps: asked(() => upstreams.tps(seconds)) })
+  })
+
+  // Whoever may look sees why; to outsiders it says only whether.
+  const open = settings.open.includes('ready')
+  app.get('/ready', open ? {} : guarded, (request, reply) => {
+    const { registry } = gateway
+    reply.code(registry.synced ? 200 : 503).header('cache-control', 'no-store')
+    if (!registry.synced) reply.header('retry-after', '1')
+    if (open && !(settings.access === 'all' && settings.hooks.onRequest === undefined) && !isLocal(request)) {
+      return reply.send({ ready: registry.synced })
+    }
+    const waitingFor = registry.synced ? [] : ['registry']
+    return reply.send({ ready: registry.synced, registry: registryStatus(gateway, gateway.now()), waitingFor })
+  })
+}
+
+/** Anyone who may not look finds nothing there. */
+function guard ({ access }: InspectSettings) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (access === 'loopback' && !isLocal(request)) {
+      reply.callNotFound()
+      await reply
+    }
+  }
+}
+
+function find ({ store }: Gateway, name: string): Service {
+  const service = store.get(name)
+  if (service === undefined) throw new UnknownServiceError(name)
+  return service
+}
+
+function detail (gateway: Gateway, service: Service) {
+  const now = gateway.now()
+  const seconds = Math.min(60, gateway.logger.seconds)
+  return {
+    ...serviceStatus(gateway, service, now),
+    settings: service.settings,
+    history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
+    events: gateway.happenings(service.name).map(event => ({ ...event, at: iso(event.at) }))
+  }
+}
+
+function count (seconds: string | undefined): { seconds?: number } {
+  return seconds === undefined ? {} : { seconds: Number(seconds) }
+}
+
+/** What is wrong with an option in code is the caller's fault here too: 400. */
+function asked<T> (question: () => T): T {
+  try {
+    return question()
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && error.code === 'FST_UPSTREAM_BAD_OPTION'
+      ? Object.assign(error, { statusCode: 400 })
+      : error
+  }
+}

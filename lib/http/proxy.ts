@@ -1,0 +1,38 @@
+import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
+import type { RouteSettings } from '../options.js'
+import type { Forwarder } from './forward.js'
+
+const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
+
+/** A proxied route: everything at and below its prefix goes to its service, bodies as they come. */
+export async function proxy (app: FastifyInstance, route: RouteSettings, forwarder: Forwarder): Promise<void> {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  const { prefix, service } = route
+  const depth = prefix.split('/').filter(part => part !== '').length
+  const below = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
+  const nameOf = typeof service === 'string' ? () => service : service
+  for (const url of new Set([below === '' ? '/' : below, `${below}/*`])) {
+    app.route({
+      ...route.hooks,
+      ...(route.constraints === null ? {} : { constraints: { ...route.constraints } }),
+      method: route.methods === null ? METHODS : [...route.methods] as HTTPMethods[],
+      url,
+      handler: (request, reply) => forwarder.forward(request, reply, nameOf(request), { path: pathFor(request, depth, route.rewritePrefix) })
+    })
+  }
+}
+
+/**
+ * The path at the peer: the request's own with the prefix taken off and `rewritePrefix` put there, the rest byte for byte.
+ * The prefix is taken off by the number of its segments, because it may have been written with escapes.
+ */
+function pathFor ({ raw: { url = '/' } }: FastifyRequest, depth: number, rewritePrefix: string): string {
+  const query = url.indexOf('?')
+  const path = query === -1 ? url : url.slice(0, query)
+  let at = 0
+  for (let segment = 0; segment < depth && at !== -1; segment++) at = path.indexOf('/', at + 1)
+  const rest = at === -1 ? '' : path.slice(at)
+  if (rest === '') return rewritePrefix
+  return rewritePrefix.endsWith('/') ? rewritePrefix + rest.slice(1) : rewritePrefix + rest
+}

@@ -1,0 +1,158 @@
+import { recent, type Recent } from '../logger/report.js'
+import { recordOf } from '../logger/record.js'
+import { noErrors } from '../logger/outcome.js'
+import { conditionOf, isEligible, serviceCondition } from '../store/condition.js'
+import type { CheckResult, PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { Gateway } from './gateway.js'
+
+/** How far back rates, shares and percentiles reach (s), or the statistics' window when that is shorter. */
+const REACH = 60
+
+/** The JSON of `GET /_upstreams`: the whole truth about this gateway, numbers as they are just now. */
+export function status (gateway: Gateway): ReturnType<typeof build> {
+  return build(gateway)
+}
+
+function build (gateway: Gateway) {
+  const now = gateway.now()
+  const { registry, node, store } = gateway
+  const services = store.sorted().map(service => serviceStatus(gateway, service, now))
+  return {
+    schema: 1,
+    now: iso(now),
+    ready: registry.synced,
+    node: { id: node.id, pid: node.pid, startedAt: iso(node.startedAt), version: node.version },
+    registry: registryStatus(gateway, now),
+    totals: totals(services),
+    services
+  }
+}
+
+/** What is known of the registry itself. */
+export function registryStatus ({ registry, syncer, settings }: Gateway, now: number) {
+  const { lastVerifiedAt } = registry
+  return {
+    kind: registry.kind,
+    state: registry.state(now),
+    keyPrefix: settings.keyPrefix,
+    revision: registry.kind === 'static' ? null : syncer.position?.cursor.toString() ?? null,
+    lastVerifiedAt: isoOrNull(lastVerifiedAt),
+    stalenessMs: registry.kind === 'static' || lastVerifiedAt === null ? null : Math.round(now - lastVerifiedAt),
+    reconnects: registry.reconnects,
+    resyncs: registry.resyncs,
+    invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error })).sort((a, b) => a.key < b.key ? -1 : 1),
+    lastError: registry.lastError
+  }
+}
+
+export type ServiceStatus = ReturnType<typeof serviceStatus>
+export type PeerStatus = ReturnType<typeof peerStatus>
+
+/** One service with its peers, sorted by id. */
+export function serviceStatus (gateway: Gateway, service: Service, now: number) {
+  const { picker, node, logger } = gateway
+  const seconds = Math.min(REACH, logger.seconds)
+  // The plan first: bringing it up to date also brings the ramps up to date.
+  const shares = picker.shares(service, now)
+  const { panic } = picker.plan(service, now)
+  const states = [...service.peers.values()].sort((a, b) => a.peer.id < b.peer.id ? -1 : 1)
+  const recents = new Map(states.map(state => [state, recent(state, seconds, state.joinedAt, now)]))
+  const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
+  return {
+    name: service.name,
+    ...serviceCondition(service, panic),
+    balancer: service.settings.balancer,
+    revision: gateway.registry.kind === 'static' ? null : service.revision.toString(),
+    peersTotal: states.length,
+    peersEligible: states.filter(isEligible).length,
+    panic,
+    inflight: states.reduce((sum, { inflight }) => sum + inflight, 0),
+    ...rates(recent(service, seconds, node.startedAt, now)),
+    peers: states.map(state => peerStatus(state, shares.get(state), recents.get(state), attempts))
+  }
+}
+
+function peerStatus (state: PeerState, shares: { effective: number, expectedShare: number } | undefined, recents: Recent | undefined, attempts: number) {
+  const { peer } = state
+  const { state: word, eligible, reason, since, until } = conditionOf(state)
+  const record = recordOf(state)
+  return {
+    id: peer.id,
+    host: peer.host,
+    port: peer.port,
+    scheme: peer.scheme,
+    state: word,
+    eligible,
+    reason,
+    since: iso(since),
+    until: isoOrNull(until),
+    weight: {
+      configured: peer.weight,
+      effective: rounded(shares?.effective ?? 0),
+      share: attempts === 0 ? null : rounded((recents?.requests ?? 0) / attempts),
+      expectedShare: rounded(shares?.expectedShare ?? 0)
+    },
+    inflight: state.inflight,
+    ...rates(recents),
+    responses: responses(record?.classes),
+    errors: { ...(record?.errors ?? noErrors()) },
+    check: state.lastCheck === null ? null : check(state.lastCheck),
+    ejections: state.ejections,
+    registration: {
+      key: peer.key,
+      modRevision: peer.modRevision.toString(),
+      lease: peer.lease === 0n ? null : peer.lease.toString(),
+      startAt: isoOrNull(peer.startAt),
+      params: peer.params
+    }
+  }
+}
+
+function rates (of: Recent | undefined) {
+  return {
+    rps: rounded(of?.rps ?? 0),
+    errorRate: of === undefined || of.errorRate === null ? null : rounded(of.errorRate),
+    latencyMs: { p50: roundedOrNull(of?.latencyMs.p50), p90: roundedOrNull(of?.latencyMs.p90), p99: roundedOrNull(of?.latencyMs.p99) }
+  }
+}
+
+function responses (classes: readonly number[] | undefined): Record<string, number> {
+  const counted: Record<string, number> = {}
+  for (let klass = 1; klass <= 5; klass++) counted[`${klass}xx`] = classes?.[klass] ?? 0
+  const odd = classes?.[0] ?? 0
+  if (odd > 0) counted['other'] = odd
+  return counted
+}
+
+function check (result: CheckResult) {
+  const { at, ok, status, ms, error, streak } = result
+  return { at: iso(at), ok, status, ms: rounded(ms), error, streak }
+}
+
+function totals (services: readonly ServiceStatus[]) {
+  const sum = (of: (service: ServiceStatus) => number): number => services.reduce((total, service) => total + of(service), 0)
+  return {
+    services: services.length,
+    peers: sum(({ peersTotal }) => peersTotal),
+    peersEligible: sum(({ peersEligible }) => peersEligible),
+    inflight: sum(({ inflight }) => inflight),
+    rps: rounded(sum(({ rps }) => rps))
+  }
+}
+
+export function iso (ms: number): string {
+  return new Date(ms).toISOString()
+}
+
+function isoOrNull (ms: number | null): string | null {
+  return ms === null ? null : iso(ms)
+}
+
+function rounded (value: number): number {
+  return Math.round(value * 1000) / 1000
+}
+
+function roundedOrNull (value: number | null | undefined): number | null {
+  return value === null || value === undefined ? null : rounded(value)
+}

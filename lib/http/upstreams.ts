@@ -1,0 +1,156 @@
+import { BadOptionError, SyncError, UnknownServiceError } from '../errors.js'
+import type { Outcome } from '../logger/outcome.js'
+import { report, type Report } from '../logger/report.js'
+import { isEligible } from '../store/condition.js'
+import * as overrides from '../store/overrides.js'
+import type { PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { Gateway } from './gateway.js'
+import { publicPick, type PublicPick } from './public-pick.js'
+import { show, showAll, type Shown, type ShownService } from './show.js'
+import { status } from './status.js'
+import type { Waiters } from './waiters.js'
+
+/** How long an operator's override lasts unless said otherwise (ms). */
+const OVERRIDE_FOR = 15 * 60_000
+const LONGEST = 2 ** 31 - 1
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    upstreams: Upstreams
+  }
+}
+
+/**
+ * What `app.upstreams` is. Names that nobody knows throw FST_UPSTREAM_UNKNOWN_SERVICE, bad arguments
+ * FST_UPSTREAM_BAD_OPTION. Overrides count on this gateway only and always expire.
+ */
+export class Upstreams {
+  readonly #gateway: Gateway
+  readonly #waiters: Waiters
+
+  constructor (gateway: Gateway, waiters: Waiters) {
+    this.#gateway = gateway
+    this.#waiters = waiters
+  }
+
+  /** In step with the registry at least once. */
+  get ready (): boolean {
+    return this.#gateway.registry.synced
+  }
+
+  /**
+   * The next peer of a service for a request that you send yourself, or undefined when there is none outside `tried` (peer
+   * ids). Its `done` must be called with the outcome, once; more calls are harmless. `key` is for the `hash` balancer.
+   */
+  pick (service: string, { tried }: { key?: string, tried?: Iterable<string> } = {}): PublicPick | undefined {
+    const { store, picker, now } = this.#gateway
+    const known = store.get(service)
+    if (known === undefined) return undefined
+    const states = tried === undefined ? undefined : new Set([...tried].flatMap(id => known.find(id) ?? []))
+    const pick = picker.pick(known, states, now())
+    return pick === undefined ? undefined : publicPick(pick, now)
+  }
+
+  /** The registry's words on a service, or on all of them, in the original's shape. */
+  show (service: string): ShownService
+  show (): Shown
+  show (service?: string): ShownService | Shown {
+    return service === undefined ? showAll(this.#gateway) : show(this.#known(service))
+  }
+
+  /** Attempts by peer over the `seconds` full seconds before now: counts by status, sum and percentiles in seconds. */
+  report (service: string, { peer, seconds = 60 }: { peer?: string, seconds?: number } = {}): Report {
+    const known = this.#known(service)
+    const peers = peer === undefined ? known.peers.values() : [this.#peer(known, peer)]
+    return report(known, peers, this.#seconds(seconds), this.#gateway.now())
+  }
+
+  /** Client requests (not attempts) per second over the `seconds` full seconds before now. */
+  tps (seconds = 60): number {
+    return this.#gateway.logger.tps(this.#seconds(seconds), this.#gateway.now())
+  }
+
+  /** Scales a peer's weight by `share` (0…1) for a while (ms, 15 min). */
+  cutdown (service: string, peerId: string, share: number, options: { for?: number } = {}): void {
+    const known = this.#known(service)
+    const now = this.#gateway.now()
+    overrides.cutdown(known, this.#peer(known, peerId), shareOf(share), now, now + durationOf(options.for))
+    this.#gateway.changed()
+  }
+
+  /** Ends cutdown and drain of a peer. */
+  recover (service: string, peerId: string): void {
+    const known = this.#known(service)
+    overrides.recover(known, this.#peer(known, peerId))
+    this.#gateway.changed()
+  }
+
+  /** Has this share (0…1) of the service's requests answered with 503 and Retry-After; 0 ends it. */
+  shed (service: string, share: number): void {
+    const known = this.#known(service)
+    known.shed = shareOf(share)
+    known.shedOwed = 0
+  }
+
+  /** Gives a peer no new requests for a while (ms, 15 min); resolves when none is in flight there. */
+  async drain (service: string, peerId: string, options: { for?: number } = {}): Promise<void> {
+    const known = this.#known(service)
+    const state: PeerState = this.#peer(known, peerId)
+    const now = this.#gateway.now()
+    overrides.drain(known, state, now, now + durationOf(options.for))
+    this.#gateway.changed()
+    await this.#waiters.until(() => state.inflight === 0)
+  }
+
+  /** The JSON of `GET /_upstreams`. */
+  status (): ReturnType<typeof status> {
+    return status(this.#gateway)
+  }
+
+  /**
+   * Resolves when the registry has been read and each of `services` has an eligible peer. Rejects with
+   * FST_UPSTREAM_SYNC after `timeout` ms; without one it waits as long as it takes.
+   */
+  async whenReady (services: string | Iterable<string> = [], { timeout }: { timeout?: number } = {}): Promise<void> {
+    const names = typeof services === 'string' ? [services] : [...services]
+    if (timeout !== undefined) durationOf(timeout, 'timeout')
+    const { store, registry } = this.#gateway
+    const missing = (): string[] => names.filter(name => ![...store.get(name)?.peers.values() ?? []].some(isEligible))
+    await this.#waiters.until(() => registry.synced && missing().length === 0, timeout, () => new SyncError(registry.synced
+      ? `no eligible peer of ${missing().join(', ')} within ${timeout} ms`
+      : registry.lastError ?? `nothing heard within ${timeout} ms`))
+  }
+
+  #known (name: string): Service {
+    const service = this.#gateway.store.get(name)
+    if (service === undefined) throw new UnknownServiceError(name)
+    return service
+  }
+
+  #peer (service: Service, id: string): PeerState {
+    const state = service.find(id)
+    if (state === undefined) throw new BadOptionError('peer', `a peer of service "${service.name}"`, id)
+    return state
+  }
+
+  #seconds (seconds: number): number {
+    const most = this.#gateway.logger.seconds
+    if (Number.isInteger(seconds) && seconds >= 1 && seconds <= most) return seconds
+    throw new BadOptionError('seconds', `an integer from 1 to ${most} (statsWindow)`, seconds)
+  }
+}
+
+/** What `done` takes. */
+export type { Outcome }
+
+function shareOf (share: number): number {
+  if (typeof share === 'number' && share >= 0 && share <= 1) return share
+  throw new BadOptionError('share', 'a number from 0 to 1', share)
+}
+
+function durationOf (ms: number | undefined, name = 'for'): number {
+  if (ms === undefined) return OVERRIDE_FOR
+  if (typeof ms === 'number' && ms >= 1 && ms <= LONGEST) return ms
+  throw new BadOptionError(name, `a number from 1 to ${LONGEST} (ms)`, ms)
+}

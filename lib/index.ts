@@ -1,0 +1,20 @@
+/** Fastify gateway upstreams from etcd. The plugin is the default export and also what `require()` gives. */
+import { errors } from './errors.js'
+import { upstreamEtcd } from './plugin.js'
+
+// `require()` yields the function itself, so what is exported by name is found on it.
+Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
+
+export { upstreamEtcd as default, upstreamEtcd, upstreamEtcd as 'module.exports', errors }
+export type { ForwardingOptions } from './http/forward.js'
+export type { PublicPeer, PublicPick } from './http/public-pick.js'
+export type { Shown, ShownPeer, ShownService } from './http/show.js'
+export type { PeerStatus, ServiceStatus } from './http/status.js'
+export type { Upstreams } from './http/upstreams.js'
+export type { ErrorKind, Outcome } from './logger/outcome.js'
+export type { PeerReport, Report } from './logger/report.js'
+export type * from './options/types.js'
+export type { AttemptInfo, Upstream } from './picker/exchange.js'
+export type { PeerWord, ServiceWord } from './store/condition.js'
+export type { FormatFunction } from './syncer/codec/codec.js'
+export type { RegistryWord } from './syncer/registry.js'

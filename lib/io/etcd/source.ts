@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EtcdSettings } from '../../options.js'
+import type { Feed, Position, Source } from '../../syncer/source.js'
+import { connect, type EtcdClients } from './clients.js'
+import { list } from './listing.js'
+import { isSameHistory, outstanding } from './verify.js'
+import { Compacted, openWatch, type Watch } from './watch.js'
+
+/** Pauses between attempts (ms): doubling, with jitter; from the start again once data has arrived. */
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 5000
+/** How often the registry is asked whether we are in step (ms, ± 20 %), and how long news may take to arrive. */
+const VERIFY_EVERY = 3000
+const NEWS_WITHIN = 4000
+const LOOK_AGAIN = 250
+
+/**
+ * Follows a prefix of etcd: a listing at revision R, a watch from R + 1, and when anything breaks the same again after
+ * a pause, from where we stood if the store is still the same one, else by another listing. Nothing that happens to
+ * etcd ends it; only `close` does.
+ */
+export class EtcdSource implements Source {
+  readonly #prefix: string
+  readonly #clients: EtcdClients
+  readonly #hosts: string
+  readonly #closing = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+  #watch: Watch | null = null
+  #clusterId = ''
+  #pause = FIRST_PAUSE
+  #listAgain: string | null = null
+
+  constructor (settings: EtcdSettings, prefix: string) {
+    this.#prefix = prefix
+    this.#hosts = settings.hosts.join(', ')
+    this.#clients = connect(settings)
+  }
+
+  start (feed: Feed): void {
+    this.#running = this.#run(feed)
+  }
+
+  async close (): Promise<void> {
+    this.#closing.abort()
+    // Cancel before close, or the stream keeps its socket and the process.
+    this.#watch?.cancel()
+    this.#clients.close()
+    await this.#running
+  }
+
+  async #run (feed: Feed): Promise<void> {
+    while (!this.#closing.signal.aborted) {
+      try {
+        await this.#session(feed)
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        if (error instanceof Compacted) this.#listAgain = error.message
+        feed.failed(`etcd (${this.#hosts}): ${error instanceof Error ? error.message : String(error)}`)
+      }
+      await this.#wait(this.#pause * (0.5 + Math.random() / 2))
+      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
+      feed.reconnecting()
+    }
+  }
+
+  /** One life of a watch; ends by throwing. */
+  async #session (feed: Feed): Promise<void> {
+    await this.#clients.login()
+    const { cursor } = await this.#catchUp(feed)
+    const watch = await openWatch(this.#clients.watch, this.#prefix, cursor + 1n, events => {
+      this.#pause = FIRST_PAUSE
+      feed.apply(events)
+    })
+    this.#watch = watch
+    // Closing may have come while the watch was being created.
+    if (this.#closing.signal.aborted) watch.cancel()
+    try {
+      await Promise.race([watch.ended, this.#keepVerifying(feed)])
+    } finally {
+      this.#watch = null
+      watch.cancel()
+    }
+  }
+
+  /** Brings the syncer to where a watch can go on from. */
+  async #catchUp (feed: Feed): Promise<Position> {
+    const { position } = feed
+    const same = position === null || await isSameHistory(this.#clients.calls, this.#prefix, position, this.#clusterId)
+    if (position !== null && same && this.#listAgain === null) return position
+    if (position !== null) feed.resyncing(this.#listAgain ?? 'the store is not the one that was followed')
+    const { entries, revision, clusterId } = await list(this.#clients.calls, this.#prefix)
+    if (!feed.list(entries, revision, same)) {
+      throw new Error('the store was replaced by one without a single peer; keeping the peers known')
+    }
+    this.#clusterId = clusterId
+    this.#listAgain = null
+    this.#pause = FIRST_PAUSE
+    feed.verified()
+    return feed.position ?? { cursor: revision, keys: entries.length, anchor: null }
+  }
+
+  /** Asks again and again whether everything written has arrived. A failing read disturbs nothing; missed news do. */
+  async #keepVerifying (feed: Feed): Promise<never> {
+    for (;;) {
+      await this.#verify(feed)
+      await this.#wait(VERIFY_EVERY * (0.8 + 0.4 * Math.random()))
+      if (this.#closing.signal.aborted) throw new Error('closed')
+    }
+  }
+
+  async #verify (feed: Feed): Promise<void> {
+    const position = (): Position => feed.position ?? { cursor: 0n, keys: 0, anchor: null }
+    const deadline = Date.now() + NEWS_WITHIN
+    try {
+      let expected = await outstanding(this.#clients.calls, this.#prefix, position)
+      while (expected !== null && Date.now() < deadline && !this.#closing.signal.aborted) {
+        await this.#wait(LOOK_AGAIN)
+        if (expected !== 'unknown' && expected <= position().cursor) expected = null
+        else expected = await outstanding(this.#clients.calls, this.#prefix, position)
+      }
+      if (expected === null) return feed.verified()
+    } catch (error) {
+      return feed.failed(`etcd (${this.#hosts}): ${error instanceof Error ? error.message : String(error)}`)
+    }
+    this.#listAgain = 'the watch missed changes'
+    throw new Error(this.#listAgain)
+  }
+
+  async #wait (ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
+  }
+}

@@ -1,0 +1,74 @@
+import type { Etcd3, IWatchResponse } from 'etcd3'
+import type { SourceEvent } from '../../syncer/source.js'
+import { entryOf, rangeOf, textOf } from './keys.js'
+
+/** Creating a watch may take this long (ms). */
+const CREATE_TIMEOUT = 3000
+
+/** The revisions the watch wanted are gone: only a new listing helps. */
+export class Compacted extends Error {}
+
+/** A watch that is open. */
+export interface Watch {
+  /** Rejects when the watch ends, with the reason; never resolves. */
+  readonly ended: Promise<never>
+  cancel: () => void
+}
+
+/**
+ * Opens a watch of everything below `prefix` from revision `from` on etcd3's raw stream, and resolves once etcd has
+ * created it. Each response is handed over as one batch, the parts of a split one together, so that what was written in
+ * one transaction is applied in one piece. A revision is told to nobody but through its events: what `created` and
+ * progress answers carry is the store's head, which may be ahead of them.
+ */
+export async function openWatch (client: Etcd3, prefix: string, from: bigint, onEvents: (events: SourceEvent[]) => void): Promise<Watch> {
+  const stream = await client.watchClient.watch()
+  let fail: (error: Error) => void = () => {}
+  const ended = new Promise<never>((_resolve, reject) => { fail = reject })
+  // Whoever gives the watch up early need not hear how it ends. The error listener stays: a cancel is one too.
+  ended.catch(() => {})
+  const cancel = (): void => { stream.cancel() }
+  const created = new Promise<void>((resolve) => {
+    let parts: SourceEvent[] = []
+    stream.on('error', fail)
+    stream.on('end', () => fail(new Error('etcd ended the watch')))
+    stream.on('data', response => {
+      const refusal = refusalOf(response)
+      if (refusal !== undefined) return fail(refusal)
+      if (response.created) return resolve()
+      parts.push(...eventsOf(response, prefix))
+      if (response.fragment || parts.length === 0) return
+      const batch = parts
+      parts = []
+      onEvents(batch)
+    })
+  })
+  stream.write({ create_request: { ...rangeOf(prefix), start_revision: String(from), progress_notify: true, fragment: true } })
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
+  })
+  try {
+    await Promise.race([created, ended, late])
+  } catch (error) {
+    cancel()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+  return { ended, cancel }
+}
+
+function refusalOf (response: IWatchResponse): Error | undefined {
+  if (!response.canceled) return undefined
+  if (response.compact_revision !== '0') {
+    return new Compacted(`the changes up to revision ${response.compact_revision} have been compacted away`)
+  }
+  return new Error(`etcd canceled the watch: ${response.cancel_reason || 'no reason given'}`)
+}
+
+function eventsOf ({ events }: IWatchResponse, prefix: string): SourceEvent[] {
+  return events.map(({ type, kv }) => String(type).toLowerCase() === 'delete'
+    ? { type: 'delete', key: textOf(kv.key, prefix), modRevision: BigInt(kv.mod_revision) }
+    : { type: 'put', entry: entryOf(kv, prefix) })
+}

@@ -1,0 +1,27 @@
+import type { Entry, Feed, Source } from '../syncer/source.js'
+
+/**
+ * The embedded registry: registrations given in code, through the same decoder and syncer as those of etcd. `values` are
+ * what etcd would hold, by service and `host:port`.
+ */
+export class StaticSource implements Source {
+  readonly #entries: readonly Entry[]
+
+  constructor (peers: ReadonlyMap<string, ReadonlyMap<string, unknown>>, keyPrefix: string) {
+    const entries: Entry[] = []
+    for (const [service, values] of peers) {
+      for (const [address, given] of values) {
+        const value = typeof given === 'string' ? given : JSON.stringify(given) ?? ''
+        entries.push({ key: `${keyPrefix}${service}/${address}`, value, size: Buffer.byteLength(value), modRevision: 1n, lease: 0n })
+      }
+    }
+    this.#entries = entries
+  }
+
+  start (feed: Feed): void {
+    feed.list(this.#entries, 1n, true)
+    feed.verified()
+  }
+
+  async close (): Promise<void> {}
+}

@@ -1,0 +1,234 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import fp from 'fastify-plugin'
+import type { FastifyInstance } from 'fastify'
+import { BadOptionError, SyncError } from './errors.js'
+import type { CheckTask } from './health/checks.js'
+import { Health } from './health/health.js'
+import type { Verdict } from './health/verdict.js'
+import { Forwarder, takeFrom } from './http/forward.js'
+import type { Gateway, Happening } from './http/gateway.js'
+import { inspect } from './http/inspect.js'
+import { proxy } from './http/proxy.js'
+import { Upstreams } from './http/upstreams.js'
+import { Waiters } from './http/waiters.js'
+import { Checker } from './io/check.js'
+import { now } from './io/clock.js'
+import { EtcdSource } from './io/etcd/source.js'
+import { parseJson } from './io/json.js'
+import { StaticSource } from './io/static-source.js'
+import { Transport } from './io/transport.js'
+import { Logger } from './logger/logger.js'
+import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
+import { Picker } from './picker/picker.js'
+import type { Service } from './store/service.js'
+import { shortestWait, type ServiceSettings } from './store/settings.js'
+import { Store } from './store/store.js'
+import { createCodec } from './syncer/codec/codec.js'
+import { Registry } from './syncer/registry.js'
+import type { Feed, Source } from './syncer/source.js'
+import { Syncer, type Change } from './syncer/syncer.js'
+
+/** The interval's bounds (ms): a quarter of the shortest duration that anybody set, within these. */
+const SLOWEST_TICK = 100
+/** How many happenings of a service are remembered for its page. */
+const REMEMBERED = 50
+
+/** The composition root: makes the parts, hands news from one to the next, owns the one interval. */
+class Composition implements Gateway {
+  readonly settings: Settings
+  readonly now = now
+  readonly node = { id: `${hostname()}:${process.pid}`, pid: process.pid, startedAt: now(), version: packageVersion() }
+  readonly store: Store
+  readonly picker: Picker
+  readonly logger: Logger
+  readonly registry: Registry
+  readonly syncer: Syncer
+  readonly waiters = new Waiters()
+  readonly transport: Transport
+  readonly #health = new Health(Math.random)
+  readonly #checker = new Checker()
+  readonly #source: Source
+  readonly #happenings = new Map<string, Happening[]>()
+  readonly #log: FastifyInstance['log']
+  #interval: NodeJS.Timeout | undefined
+  #tickEvery = 0
+
+  constructor (settings: Settings, log: FastifyInstance['log']) {
+    this.settings = settings
+    this.#log = log
+    const inCode = (name: string): ServiceSettings => settings.services.get(name) ?? settings.service
+    this.store = new Store(inCode)
+    for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
+    this.logger = new Logger(settings.statsWindow)
+    this.picker = new Picker(Math.random, (service, state, outcome, at) => {
+      this.logger.attempt(state, outcome, at)
+      const verdict = this.#health.observe(service, state, outcome, at)
+      if (verdict !== undefined) this.#publish(verdict)
+      if (state.inflight === 0) this.waiters.check()
+    })
+    const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
+    this.syncer = new Syncer(this.store, codec, inCode,
+      (name, raw) => readServiceSettings(raw, inCode(name), `${settings.keyPrefix}${name}`))
+    this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
+    this.transport = new Transport(this.picker, now, () => this.registry.synced)
+    this.#source = settings.etcd === null
+      ? new StaticSource(settings.peers ?? new Map(), settings.keyPrefix)
+      : new EtcdSource(settings.etcd, settings.keyPrefix)
+  }
+
+  /** Starts to follow the registry. Throws when what was given in code cannot be read. */
+  start (): void {
+    this.#keepTicking()
+    this.#source.start(this.#feed())
+    const wrong = [...this.syncer.invalidKeys][0]
+    if (this.settings.peers !== null && wrong !== undefined) {
+      throw new BadOptionError('peers', 'registrations as in etcd', `${wrong[0]}: ${wrong[1]}`)
+    }
+  }
+
+  async close (): Promise<void> {
+    clearInterval(this.#interval)
+    await Promise.all([this.#source.close(), this.#checker.close(), this.transport.close()])
+  }
+
+  happenings (service: string): readonly Happening[] {
+    return this.#happenings.get(service) ?? []
+  }
+
+  changed (): void {
+    this.waiters.check()
+  }
+
+  #feed (): Feed {
+    const { syncer, registry } = this
+    return {
+      get position () { return syncer.position },
+      list: (entries, revision, sameHistory) => {
+        const boot = syncer.position === null
+        const changes = syncer.list(entries, revision, sameHistory, now())
+        if (changes !== null) this.#adopt(changes, boot)
+        return changes !== null
+      },
+      apply: events => this.#adopt(syncer.apply(events, now()), false),
+      verified: () => {
+        if (registry.lastError !== null) this.#log.info('in step with the registry again')
+        registry.verified(now())
+        this.waiters.check()
+      },
+      failed: sentence => {
+        if (registry.lastError !== sentence) this.#log.warn(sentence)
+        registry.lastError = sentence
+      },
+      reconnecting: () => { registry.reconnects++ },
+      resyncing: why => {
+        registry.resyncs++
+        this.#log.warn({ why }, 'listing the registry again')
+      }
+    }
+  }
+
+  /** What the registry changed goes to health, to the connections, to the log. */
+  #adopt (changes: readonly Change[], boot: boolean): void {
+    const at = now()
+    const touched = new Set<Service>()
+    for (const change of changes) {
+      touched.add(change.service)
+      if (change.type === 'settings') {
+        for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
+        this.#happened(change.service.name, null, 'settings', null, at)
+      } else {
+        const { state, type } = change
+        if (type === 'removed') this.transport.release(state)
+        else this.#health.admit(change.service, state, type === 'added', boot, at)
+        this.#happened(change.service.name, state.peer.id, type, null, at)
+      }
+    }
+    if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
+    for (const name of this.#happenings.keys()) if (this.store.get(name) === undefined) this.#happenings.delete(name)
+    for (const service of touched) this.#check(service)
+    this.waiters.check()
+  }
+
+  /** (Re)starts the interval when its length has changed. */
+  #keepTicking (): void {
+    const all = [this.settings.service, ...[...this.store.services.values()].map(service => service.settings)]
+    const every = Math.max(1, Math.min(SLOWEST_TICK, ...all.map(settings => shortestWait(settings) / 4)))
+    if (every === this.#tickEvery) return
+    this.#tickEvery = every
+    clearInterval(this.#interval)
+    this.#interval = setInterval(() => this.#tick(), every).unref()
+  }
+
+  #tick (): void {
+    const at = now()
+    for (const service of this.store.services.values()) {
+      for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
+      this.picker.step(service)
+      this.#check(service)
+    }
+    this.waiters.check()
+  }
+
+  #check (service: Service): void {
+    for (const task of this.#health.due(service, now())) this.#run(task).catch(error => this.#log.error(error))
+  }
+
+  async #run (task: CheckTask): Promise<void> {
+    const answer = await this.#checker.run(task)
+    const verdict = this.#health.conclude(task, answer, now())
+    if (verdict !== undefined) this.#publish(verdict)
+    this.waiters.check()
+  }
+
+  #publish (verdict: Verdict): void {
+    const { action, service, peer, reason } = verdict
+    const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
+    this.#log[level]({ verdict }, `${service} ${peer}: ${action}, ${reason}`)
+    this.#happened(service, peer, action, reason, verdict.since)
+  }
+
+  #happened (service: string, peer: string | null, event: string, reason: string | null, at: number): void {
+    const happenings = this.#happenings.get(service) ?? []
+    happenings.push({ at, peer, event, reason })
+    if (happenings.length > REMEMBERED) happenings.shift()
+    this.#happenings.set(service, happenings)
+  }
+}
+
+function packageVersion (): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}
+
+async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Promise<void> {
+  const settings = readOptions(options)
+  const parts = new Composition(settings, app.log.child({ part: 'upstreams' }))
+  const upstreams = new Upstreams(parts, parts.waiters)
+  const forwarder = new Forwarder(parts, takeFrom(app, parts.transport as never))
+  app.decorate('upstreams', upstreams)
+  app.decorateRequest('upstream', null)
+  app.decorateReply('forward', function (service, options) {
+    return forwarder.forward(this.request, this, service, options)
+  })
+  app.addHook('onClose', () => parts.close())
+  app.addHook('onReady', () => synced(parts, app.log))
+  const { routes, inspect: page } = settings
+  for (const route of routes) await app.register(child => proxy(child, route, forwarder))
+  if (page !== false) await app.register(child => inspect(child, parts, upstreams, page), { prefix: page.path })
+  parts.start()
+}
+
+/** Waits for the first listing as long as `start` says, then goes on without it or refuses to. */
+async function synced (parts: Composition, log: FastifyInstance['log']): Promise<void> {
+  const { registry, settings: { start } } = parts
+  const late = (): Error => new SyncError(registry.lastError ?? `nothing heard within ${start.wait} ms`)
+  try {
+    await parts.waiters.until(() => registry.synced, start.wait, late)
+  } catch (error) {
+    if (start.onFail === 'throw') throw error
+    log.warn(error, 'starting without the registry; its services answer 503 until it can be read')
+  }
+}
+
+/** The plugin. Options that are wrong throw FST_UPSTREAM_BAD_OPTION when it is registered. */
+export const upstreamEtcd = fp(plugin, { fastify: '5.x', name: 'fastify-upstream-etcd' })
