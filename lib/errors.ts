@@ -25,7 +25,7 @@ function withCause (text: string, { cause }: Details): Arguments {
 
 /** An error about one service: `new ConnectError('orders', { cause })`. */
 function failure<Code extends string, Status extends number> (code: Code, message: string, status: Status) {
-  return class extends createError<Code, Status, Arguments>(code, message, status) {
+  return class UpstreamError extends createError<Code, Status, Arguments>(code, message, status) {
     constructor (service: string, details: Details = {}) {
       super(...withCause(quote(service), details))
     }
@@ -37,7 +37,7 @@ function failure<Code extends string, Status extends number> (code: Code, messag
  * `reply.send(error)` or a throw is all it takes to answer with `Retry-After`.
  */
 function unavailable<Code extends string> (code: Code, message: string) {
-  return class extends createError<Code, 503, Arguments>(code, message, 503) {
+  return class UnavailableError extends createError<Code, 503, Arguments>(code, message, 503) {
     /** Whole seconds. */
     readonly retryAfter: number
     readonly headers: Readonly<Record<string, string>>

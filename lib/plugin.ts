@@ -69,7 +69,7 @@ class Composition implements Gateway {
     })
     const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
     this.syncer = new Syncer(this.store, codec, inCode,
-      (name, raw) => readServiceSettings(raw, inCode(name), `${settings.keyPrefix}${name}`))
+      (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`))
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
     this.transport = new Transport(this.picker, now, () => this.registry.synced)
     this.#source = settings.etcd === null

@@ -55,7 +55,7 @@ export class EtcdSource implements Source {
       } catch (error) {
         if (this.#closing.signal.aborted) return
         if (error instanceof Compacted) this.#listAgain = error.message
-        feed.failed(`etcd (${this.#hosts}): ${error instanceof Error ? error.message : String(error)}`)
+        feed.failed(this.#sentence(error))
       }
       await this.#wait(this.#pause * (0.5 + Math.random() / 2))
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
@@ -120,10 +120,16 @@ export class EtcdSource implements Source {
       }
       if (expected === null) return feed.verified()
     } catch (error) {
-      return feed.failed(`etcd (${this.#hosts}): ${error instanceof Error ? error.message : String(error)}`)
+      return feed.failed(this.#sentence(error))
     }
     this.#listAgain = 'the watch missed changes'
     throw new Error(this.#listAgain)
+  }
+
+  /** grpc-js words its errors with an empty note at the end. */
+  #sentence (error: unknown): string {
+    const message = error instanceof Error ? error.message : String(error)
+    return `etcd (${this.#hosts}): ${message.replace(/\.? ?Resolution note:\s*$/, '')}`
   }
 
   async #wait (ms: number): Promise<void> {
