@@ -3,7 +3,7 @@
  * what lies underneath travels as `cause`, which Fastify logs and does not send.
  */
 import createError from '@fastify/error'
-import { quote, show } from './options/show.js'
+import { quote, show } from './errors/show.js'
 
 /** What an error about a service may carry besides its name. */
 export interface Details {

@@ -44,10 +44,10 @@ t.test('who may import whom', async t => {
     syncer: 'syncer store',
     http: 'http store logger picker health syncer errors options',
     io: 'io store logger picker health syncer errors options',
-    errors: '',
+    errors: 'errors',
     options: 'options errors store logger picker health syncer',
     plugin: 'http io errors options store logger picker health syncer',
-    index: 'plugin errors options store logger picker health syncer'
+    index: 'plugin http errors options store logger picker health syncer'
   }
   for (const [from, file] of Object.entries(rooms)) {
     const up = '../'.repeat(file.split('/').length - 1) || './'

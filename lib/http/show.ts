@@ -41,6 +41,7 @@ export function show (service: Service): ShownService {
   }
 }
 
+/** The same for every service, under its name. */
 export function showAll ({ store, syncer }: Gateway): Shown {
   // A service may be called `__proto__`; without a prototype that is a name like any other.
   const shown: Shown = Object.create(null)

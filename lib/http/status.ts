@@ -19,7 +19,7 @@ function build (gateway: Gateway) {
   const { registry, node, store } = gateway
   const services = store.sorted().map(service => serviceStatus(gateway, service, now))
   return {
-    schema: 1,
+    schema: 1 as const,
     now: iso(now),
     ready: registry.synced,
     node: { id: node.id, pid: node.pid, startedAt: iso(node.startedAt), version: node.version },
@@ -141,6 +141,7 @@ function totals (services: readonly ServiceStatus[]) {
   }
 }
 
+/** A time in epoch ms as everything in JSON tells it. */
 export function iso (ms: number): string {
   return new Date(ms).toISOString()
 }

@@ -1,6 +1,6 @@
 /** Which options an object gives, by name: unknown names and double spellings are refused, nothing else is judged. */
 import { BadOptionError, OptionsError } from '../errors.js'
-import { quote } from './show.js'
+import { quote } from '../errors/show.js'
 
 /** Every accepted spelling and the option it means. */
 export type Names = ReadonlyMap<string, string>

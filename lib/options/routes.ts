@@ -7,7 +7,7 @@ import { hookNames, readHooks } from './hooks.js'
 import { entriesOf, exactly, given, isPlain, join, type Given } from './names.js'
 import { layService, readServiceSettings, serviceKeys, serviceNames } from './service.js'
 import type { RouteSettings } from './settings.js'
-import { quote } from './show.js'
+import { quote } from '../errors/show.js'
 
 type Plain = Omit<RouteSettings, 'hooks'>
 

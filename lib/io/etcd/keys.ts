@@ -15,6 +15,7 @@ export function textOf (key: Buffer, prefix: string): string {
   return isUtf8(key) ? key.toString('utf8') : `${prefix}(not UTF-8: ${key.toString('hex')})`
 }
 
+/** A key with its value as the syncer takes it; a value over 64 KiB stays behind. */
 export function entryOf (kv: IKeyValue, prefix: string): Entry {
   return {
     key: textOf(kv.key, prefix),

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { quote, show } from '../../lib/options/show.js'
+import { quote, show } from '../../lib/errors/show.js'
 
 t.test('values', async (t) => {
   class Box { inside = 1 }
