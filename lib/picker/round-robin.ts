@@ -2,25 +2,28 @@ import { add, at } from '../store/cells.js'
 import type { PeerState } from '../store/peer.js'
 import type { Balancer, Candidate } from './balancer.js'
 
-/** All weights together are scaled to below this, so that sums of them stay exact integers in a double. */
+/** All weights together are scaled to below 2^40, so that sums of them stay exact integers in a double. */
 const SCALE_BITS = 40
-/** A random start skips at most this many picks, and looks at no more than this many candidates for it. */
-const MAX_SKIP = 1024
-const MAX_LOOKS = 200_000
+/** A cycle is walked through when that costs no more than this many looks at a candidate. */
+const MAX_LOOKS = 50_000
 
 /**
  * nginx's smooth weighted round robin (2012, "Upstream: smooth weighted round-robin balancing"): a pick raises every
  * candidate by its weight and lowers the winner by the total. Over any Σ(weights) picks of an unchanged set each gets
  * exactly its weight. One pick is one pass over two typed arrays.
  *
- * What a peer is owed is kept on its state in *picks*, not in units of weight, and put back after a rebuild. So a
- * change of weight cannot starve or flood anyone, and no peer gets ahead of its share by more than one pick a change.
+ * What a peer is owed is kept on its state in *picks*, not in units of weight, so that it keeps its meaning when weights
+ * change. After a change the sequence goes on from that point of its cycle where everybody is owed most nearly that: the
+ * order is nginx's again at once, and no peer gets ahead of its share by more than one pick a change. Cycles too long to
+ * walk through (odd weights, very many peers) go on from the debts themselves.
  */
 export class RoundRobin implements Balancer {
   readonly #random: () => number
   #states: PeerState[] = []
   #weights = new Float64Array(0)
   #current = new Float64Array(0)
+  /** What the chosen point of the cycle leaves out of the debts, in picks. */
+  #rest = new Float64Array(0)
   #total = 0
   #started = false
 
@@ -29,7 +32,7 @@ export class RoundRobin implements Balancer {
   }
 
   rebuild (candidates: readonly Candidate[]): void {
-    this.#states.forEach((state, i) => { state.debt = at(this.#current, i) / this.#total })
+    this.#states.forEach((state, i) => { state.debt = at(this.#current, i) / this.#total + at(this.#rest, i) })
     this.#states = candidates.map(({ state }) => state)
     const sum = candidates.reduce((total, { weight }) => total + weight, 0)
     const scale = 2 ** (SCALE_BITS - Math.ceil(Math.log2(sum)))
@@ -37,8 +40,13 @@ export class RoundRobin implements Balancer {
     this.#total = this.#weights.reduce((total, weight) => total + weight, 0)
     // Only differences decide. Measured from their mean, a newcomer starts where the others stand on average.
     const mean = candidates.reduce((total, { state }) => total + state.debt, 0) / candidates.length
-    this.#current = Float64Array.from(candidates, ({ state }) => Math.round((state.debt - mean) * this.#total))
-    if (!this.#started && candidates.length > 0) this.#start()
+    const debts = Float64Array.from(candidates, ({ state }) => state.debt - mean)
+    this.#current = debts.map(debt => Math.round(debt * this.#total))
+    this.#rest = new Float64Array(candidates.length)
+    const cycle = this.#total / this.#weights.reduce(greatestDivisor, 0)
+    if (cycle * candidates.length <= MAX_LOOKS) this.#enter(debts, cycle)
+    else if (!this.#started) this.#skip(Math.floor(this.#random() * MAX_LOOKS / candidates.length))
+    this.#started ||= candidates.length > 0
   }
 
   pick (mayTake: (state: PeerState) => boolean): PeerState | undefined {
@@ -61,14 +69,36 @@ export class RoundRobin implements Balancer {
     return this.#states[best]
   }
 
-  /** Begins at a random point of the cycle, so that a fleet of gateways does not march in step. */
-  #start (): void {
-    this.#started = true
-    const lightest = this.#weights.reduce((least, weight) => Math.min(least, weight), Infinity)
-    const cycle = Math.ceil(this.#total / lightest) * this.#states.length
-    const most = Math.min(cycle, MAX_SKIP, Math.ceil(MAX_LOOKS / this.#states.length))
-    for (let skip = Math.floor(this.#random() * most); skip > 0; skip--) this.pick(anyone)
+  /**
+   * Goes on from the point of the cycle that is nearest to the debts. The first time that is a random one, so that a
+   * fleet of gateways does not march in step.
+   */
+  #enter (debts: Float64Array, cycle: number): void {
+    this.#current.fill(0)
+    if (!this.#started) return this.#skip(Math.floor(this.#random() * cycle))
+    let nearest = this.#current
+    let least = Infinity
+    for (let step = 0; step < cycle; step++) {
+      const distance = debts.reduce((sum, debt, i) => sum + (at(this.#current, i) / this.#total - debt) ** 2, 0)
+      if (distance < least) {
+        least = distance
+        nearest = this.#current.slice()
+      }
+      this.pick(anyone)
+    }
+    this.#current = nearest
+    this.#rest = debts.map((debt, i) => debt - at(nearest, i) / this.#total)
+  }
+
+  #skip (picks: number): void {
+    for (let i = 0; i < picks; i++) this.pick(anyone)
   }
 }
 
 const anyone = (): boolean => true
+
+/** Euclid's, for integers in doubles. */
+function greatestDivisor (a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b]
+  return a
+}
