@@ -74,8 +74,12 @@ function pass (service: Service, state: PeerState, now: number): Verdict | undef
   state.check = 'passing'
   state.checkReason = null
   state.settledAt = now
-  // Who was out starts slowly; a newcomer's ramp counts from when it was first seen.
-  if (was === 'failing') state.rampFrom = now
+  // Who was out starts slowly and with a clean sheet; a newcomer's ramp counts from when it was first seen.
+  if (was === 'failing') {
+    state.rampFrom = now
+    state.consecutive5xx = 0
+    state.consecutiveErrors = 0
+  }
   service.touch()
   if (was === 'unchecked') return undefined
   const reason = was === 'probing' ? 'the first check passed' : `${state.lastCheck?.streak ?? 1} checks passed in a row`
