@@ -4,6 +4,8 @@ import type { Balancer, Candidate } from './balancer.js'
 
 /** All weights together are scaled to below 2^40, so that sums of them stay exact integers in a double. */
 const SCALE_BITS = 40
+/** The largest power of two that a double holds: weights may be as small as doubles are. */
+const MAX_EXPONENT = 1023
 /** A cycle is walked through when that costs no more than this many looks at a candidate. */
 const MAX_LOOKS = 50_000
 
@@ -34,10 +36,9 @@ export class RoundRobin implements Balancer {
   rebuild (candidates: readonly Candidate[]): void {
     this.#states.forEach((state, i) => { state.debt = at(this.#current, i) / this.#total + at(this.#rest, i) })
     this.#states = candidates.map(({ state }) => state)
-    const sum = candidates.reduce((total, { weight }) => total + weight, 0)
-    const scale = 2 ** (SCALE_BITS - Math.ceil(Math.log2(sum)))
-    this.#weights = Float64Array.from(candidates, ({ weight }) => Math.max(1, Math.round(weight * scale)))
+    this.#weights = scaled(candidates)
     this.#total = this.#weights.reduce((total, weight) => total + weight, 0)
+    if (candidates.length === 0) return
     // Only differences decide. Measured from their mean, a newcomer starts where the others stand on average.
     const mean = candidates.reduce((total, { state }) => total + state.debt, 0) / candidates.length
     const debts = Float64Array.from(candidates, ({ state }) => state.debt - mean)
@@ -46,7 +47,7 @@ export class RoundRobin implements Balancer {
     const cycle = this.#total / this.#weights.reduce(greatestDivisor, 0)
     if (cycle * candidates.length <= MAX_LOOKS) this.#enter(debts, cycle)
     else if (!this.#started) this.#skip(Math.floor(this.#random() * MAX_LOOKS / candidates.length))
-    this.#started ||= candidates.length > 0
+    this.#started = true
   }
 
   pick (mayTake: (state: PeerState) => boolean): PeerState | undefined {
@@ -79,7 +80,7 @@ export class RoundRobin implements Balancer {
     let nearest = this.#current
     let least = Infinity
     for (let step = 0; step < cycle; step++) {
-      const distance = debts.reduce((sum, debt, i) => sum + (at(this.#current, i) / this.#total - debt) ** 2, 0)
+      const distance = distanceOf(this.#current, this.#total, debts)
       if (distance < least) {
         least = distance
         nearest = this.#current.slice()
@@ -96,6 +97,20 @@ export class RoundRobin implements Balancer {
 }
 
 const anyone = (): boolean => true
+
+/** The weights as integers of at least 1. */
+function scaled (candidates: readonly Candidate[]): Float64Array {
+  const sum = candidates.reduce((total, { weight }) => total + weight, 0)
+  const scale = 2 ** Math.min(MAX_EXPONENT, SCALE_BITS - Math.ceil(Math.log2(sum)))
+  return Float64Array.from(candidates, ({ weight }) => Math.max(1, Math.round(weight * scale)))
+}
+
+/** How far a point of the cycle is from the debts, squared. */
+function distanceOf (current: Float64Array, total: number, debts: Float64Array): number {
+  let sum = 0
+  for (let i = 0; i < debts.length; i++) sum += (at(current, i) / total - at(debts, i)) ** 2
+  return sum
+}
 
 /** Euclid's, for integers in doubles. */
 function greatestDivisor (a: number, b: number): number {
