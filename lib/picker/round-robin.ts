@@ -23,9 +23,9 @@ export class RoundRobin implements Balancer {
   readonly #random: () => number
   #states: PeerState[] = []
   #weights = new Float64Array(0)
-  #current = new Float64Array(0)
+  #current: Float64Array = new Float64Array(0)
   /** What the chosen point of the cycle leaves out of the debts, in picks. */
-  #rest = new Float64Array(0)
+  #rest: Float64Array = new Float64Array(0)
   #total = 0
   #started = false
 

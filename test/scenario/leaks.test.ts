@@ -1,0 +1,24 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { startEtcd } from '../fixtures/etcd.js'
+import { startPeer } from '../fixtures/peer.js'
+
+t.test('registering, serving and closing 50 times leaves nothing, and the process ends by itself', async t => {
+  const etcd = await startEtcd(t)
+  const peer = await startPeer(t)
+  await etcd.put(`/services/shop/${peer.id}`, '{}')
+  const script = fileURLToPath(new URL('../fixtures/cycles.ts', import.meta.url))
+  const started = performance.now()
+  // Killed after a minute if it does not end, which rejects.
+  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', '--import', 'tsx', script, etcd.endpoint, '50'], { timeout: 60_000, killSignal: 'SIGKILL' })
+  t.comment(`50 cycles in ${Math.round(performance.now() - started)} ms`)
+  const told: Array<{ left: string[], alive: number, listeners: number }> = stdout.trim().split('\n').map(line => JSON.parse(line))
+  t.equal(told.length, 50)
+  t.same(told.map(({ left }) => left), told.map(() => []), 'no timer, socket or listener is left')
+  // A library may keep a timer of its own for good, but not one more each time.
+  t.ok(Number(told.at(-1)?.alive) <= Number(told[9]?.alive), `${told.map(({ alive }) => alive).join(' ')} timers and sockets`)
+  t.equal(told.at(-1)?.listeners, told[0]?.listeners)
+  t.equal(peer.connections, 0)
+})
