@@ -127,10 +127,11 @@ function hasRoom (state: PeerState): boolean {
   return state.peer.maxInflight === 0 || state.inflight < state.peer.maxInflight
 }
 
-/** Smooth weighted round robin again, among levels. */
+/** Smooth weighted round robin again, among levels that have a share: what one without is still owed does not count. */
 function levelFor (levels: readonly Level[]): Level | undefined {
   let best: Level | undefined
   for (const level of levels) {
+    if (level.load === 0) continue
     level.owed += level.load
     if (best === undefined || level.owed > best.owed) best = level
   }

@@ -17,7 +17,8 @@ export interface Level {
 }
 
 /**
- * Who may be picked, derived from a service as of `stamp`. Levels outlive it: they hold the balancers.
+ * Who may be picked, derived from a service as of `stamp`. Levels outlive it: they hold the balancers, and stay while a
+ * peer of their priority is registered, also when none of them may be picked.
  */
 export interface Plan {
   stamp: number
@@ -39,7 +40,8 @@ export function isPanic (states: readonly PeerState[], threshold: number): boole
 
 /** Brings `plan` up to date with its service. O(peers); called at most once per stamp. */
 export function rebuild (plan: Plan, service: Service, newBalancer: () => Balancer, now: number): void {
-  const wanted = [...service.peers.values()].filter(inRotation)
+  const states = [...service.peers.values()]
+  const wanted = states.filter(inRotation)
   plan.stamp = service.stamp
   plan.panic = isPanic(wanted, service.settings.panic)
   const allowed = plan.panic ? wanted : wanted.filter(isEligible)
@@ -48,7 +50,7 @@ export function rebuild (plan: Plan, service: Service, newBalancer: () => Balanc
   plan.bounded = allowed.some(state => state.peer.maxInflight > 0)
   plan.ramping = allowed.some(state => state.ramp < 1)
 
-  const priorities = [...new Set(allowed.map(state => state.peer.priority))].sort((a, b) => a - b)
+  const priorities = [...new Set(states.map(state => state.peer.priority))].sort((a, b) => a - b)
   const known = plan.levels
   plan.levels = priorities.map(priority => known.find(level => level.priority === priority) ??
     { priority, balancer: newBalancer(), candidates: [], load: 1, owed: 0 })
@@ -61,22 +63,26 @@ export function rebuild (plan: Plan, service: Service, newBalancer: () => Balanc
   else if (plan.levels[0] !== undefined) plan.levels[0].load = 1
 }
 
-/** Weight after slow start and overrides. */
+/** Weight after slow start and overrides, of a peer in rotation; above 0, however small its factors are. */
 export function effectiveWeight (state: PeerState): number {
-  return state.peer.weight * state.ramp * (state.cutdown?.share ?? 1)
+  return Math.max(Number.MIN_VALUE, state.peer.weight * state.ramp * (state.cutdown?.share ?? 1))
 }
 
 /**
  * Spreads the requests over the levels as Envoy does: each takes 1.4 × its healthy share of what the levels before it
  * left over. Falling short, the loads are stretched to 1; with nobody healthy at all the first level takes everything.
+ * Who is due for its one probing request counts as healthy until that is sent, or a level with nobody else, whose
+ * requests all go to the next one, would never see it.
  */
 function share (levels: readonly Level[], wanted: readonly PeerState[]): void {
   let left = 1
   for (const level of levels) {
     const all = wanted.filter(state => state.peer.priority === level.priority)
-    level.load = Math.min(left, OVERPROVISION * all.filter(isHealthy).length / all.length)
+    const healthy = all.filter(isEligible).length
+    level.load = healthy === 0 ? 0 : Math.min(left, OVERPROVISION * healthy / all.length)
     left -= level.load
   }
   const placed = 1 - left
-  levels.forEach((level, i) => { level.load = placed > 0 ? level.load / placed : Number(i === 0) })
+  const first = levels.find(({ candidates }) => candidates.length > 0)
+  for (const level of levels) level.load = placed > 0 ? level.load / placed : Number(level === first)
 }

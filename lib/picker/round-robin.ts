@@ -22,7 +22,7 @@ const MAX_LOOKS = 50_000
 export class RoundRobin implements Balancer {
   readonly #random: () => number
   #states: PeerState[] = []
-  #weights = new Float64Array(0)
+  #weights: Float64Array = new Float64Array(0)
   #current: Float64Array = new Float64Array(0)
   /** What the chosen point of the cycle leaves out of the debts, in picks. */
   #rest: Float64Array = new Float64Array(0)
@@ -99,7 +99,7 @@ export class RoundRobin implements Balancer {
 const anyone = (): boolean => true
 
 /** The weights as integers of at least 1. */
-function scaled (candidates: readonly Candidate[]): Float64Array {
+function scaled (candidates: readonly Candidate[]): Float64Array<ArrayBuffer> {
   const sum = candidates.reduce((total, { weight }) => total + weight, 0)
   const scale = 2 ** Math.min(MAX_EXPONENT, SCALE_BITS - Math.ceil(Math.log2(sum)))
   return Float64Array.from(candidates, ({ weight }) => Math.max(1, Math.round(weight * scale)))
