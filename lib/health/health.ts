@@ -3,12 +3,13 @@ import { expire } from '../store/overrides.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import { admit, conclude, targetOf, type CheckAnswer, type CheckTask, type Schedule } from './checks.js'
-import { halfOpen, observe, restore, sweep } from './outlier.js'
+import { forget, observe, release, sweep } from './outlier.js'
 import type { Verdict } from './verdict.js'
 
 /** What health remembers of a service between two ticks. */
 interface Rounds {
-  sweepAt: number
+  /** When the running interval of outlier detection began; null while there is none. */
+  sweptAt: number | null
   checking: number
 }
 
@@ -39,17 +40,17 @@ export class Health {
   tick (service: Service, now: number): Verdict[] {
     expire(service, now)
     const { outlier } = service.settings
-    const verdicts: Verdict[] = []
-    for (const state of service.peers.values()) {
-      if (state.ejected === null) continue
-      if (outlier === false) verdicts.push(restore(service, state, 'outlier detection was turned off', now))
-      else if (!state.halfOpen && now >= (state.ejected.until ?? now)) verdicts.push(halfOpen(service, state, now))
-    }
     const rounds = this.#roundsOf(service)
-    if (outlier !== false && now >= rounds.sweepAt) {
-      // The first call only starts the interval.
-      if (rounds.sweepAt > 0) verdicts.push(...sweep(service, outlier, now, this.#random))
-      rounds.sweepAt = now + outlier.interval
+    if (outlier === false) {
+      rounds.sweptAt = null
+      return forget(service, now)
+    }
+    const verdicts = release(service, now)
+    // The first call only starts the interval.
+    rounds.sweptAt ??= now
+    if (now >= rounds.sweptAt + outlier.interval) {
+      verdicts.push(...sweep(service, outlier, now, this.#random))
+      rounds.sweptAt = now
     }
     return verdicts
   }
@@ -86,7 +87,7 @@ export class Health {
   #roundsOf (service: Service): Rounds {
     let rounds = this.#rounds.get(service)
     if (rounds === undefined) {
-      rounds = { sweepAt: 0, checking: 0 }
+      rounds = { sweptAt: null, checking: 0 }
       this.#rounds.set(service, rounds)
     }
     return rounds

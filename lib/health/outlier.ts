@@ -1,6 +1,6 @@
 import type { Outcome } from '../logger/outcome.js'
 import { inRotation } from '../store/condition.js'
-import type { PeerState } from '../store/peer.js'
+import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
 import type { Verdict } from './verdict.js'
@@ -12,6 +12,8 @@ import type { Verdict } from './verdict.js'
  */
 
 const JITTER = 0.2
+/** 100 × 0.29 is 28.999… in doubles, and allows 29. */
+const ROUNDING = 1e-9
 
 /** What is counted of a peer between two sweeps, and how often it was ejected lately. */
 export class Judgement {
@@ -35,26 +37,40 @@ function isFailure (outcome: Outcome): boolean {
 /** Counts one outcome and judges at once what can be judged by it. O(1) unless a peer is to be ejected. */
 export function observe (service: Service, state: PeerState, outcome: Outcome, now: number, random: () => number): Verdict | undefined {
   const { outlier } = service.settings
-  if (state.halfOpen && state.probeInFlight) {
-    state.probeInFlight = false
+  const isProbe = state.probeEnded
+  if (isProbe) {
+    state.probeEnded = false
     service.touch()
   }
   if ('error' in outcome && outcome.error === 'aborted') return undefined
+  count(state, outcome, outlier !== false)
+  if (outlier === false) return undefined
+  if (isProbe) return conclude(service, state, outlier, outcome, now, random)
+  const reason = isFailure(outcome) ? streakReason(state, outlier) : undefined
+  return reason === undefined ? undefined : attempt(service, state, outlier, reason, now, random)
+}
+
+function count (state: PeerState, outcome: Outcome, isJudged: boolean): void {
   const failed = isFailure(outcome)
-  const judgement = judgementOf(state)
-  judgement.requests++
+  if (isJudged) {
+    const judgement = judgementOf(state)
+    judgement.requests++
+    if (failed) judgement.failures++
+  }
   if (!failed) {
     state.consecutive5xx = 0
     state.consecutiveErrors = 0
-    return state.halfOpen ? restore(service, state, 'the probing request succeeded', now) : undefined
-  }
-  judgement.failures++
-  if ('error' in outcome) state.consecutiveErrors++
+  } else if ('error' in outcome) state.consecutiveErrors++
   else state.consecutive5xx++
-  if (outlier === false) return undefined
-  if (state.halfOpen) return eject(service, state, outlier, `the probing request failed (${told(outcome)})`, now, random)
-  const reason = streakReason(state, outlier)
-  return reason === undefined ? undefined : attempt(service, state, outlier, reason, now, random)
+}
+
+/** What the one request after an ejection came to. */
+function conclude (service: Service, state: PeerState, outlier: OutlierSettings, outcome: Outcome, now: number, random: () => number): Verdict | undefined {
+  if (service.peers.get(identityOf(state.peer)) !== state) return undefined
+  if (!isFailure(outcome)) return restore(service, state, 'the probing request succeeded', now)
+  const reason = `the probing request failed (${told(outcome)})`
+  if (isAlone(service, state)) return restore(service, state, `${reason}, but it is the only peer`, now)
+  return eject(service, state, outlier, reason, now, random)
 }
 
 /** Ends an interval: judges failure rates, forgives one earlier ejection for a healthy interval. O(peers). */
@@ -79,18 +95,40 @@ export function sweep (service: Service, outlier: OutlierSettings, now: number, 
   return verdicts
 }
 
+/** Ends the ejections whose time is over, and that of a peer which the others have left alone. O(peers). */
+export function release (service: Service, now: number): Verdict[] {
+  const verdicts: Verdict[] = []
+  for (const state of service.peers.values()) {
+    if (state.ejected === null) continue
+    if (isAlone(service, state)) verdicts.push(restore(service, state, 'it is the only peer left', now))
+    else if (!state.halfOpen && now >= state.ejected.until) verdicts.push(halfOpen(service, state, now))
+  }
+  return verdicts
+}
+
+/** Outlier detection was turned off: takes everybody back and forgets what was counted. O(peers). */
+export function forget (service: Service, now: number): Verdict[] {
+  const verdicts: Verdict[] = []
+  for (const state of service.peers.values()) {
+    state.judgement = null
+    state.spared = null
+    if (state.ejected !== null) verdicts.push(restore(service, state, 'outlier detection was turned off', now))
+  }
+  return verdicts
+}
+
 /** The ejection's time is over: the peer may prove itself with one request. */
-export function halfOpen (service: Service, state: PeerState, now: number): Verdict {
+function halfOpen (service: Service, state: PeerState, now: number): Verdict {
   state.halfOpen = true
   service.touch()
   return verdict('probe', service, state, 'the ejection is over, one request probes', now, null)
 }
 
 /** Takes an ejected peer back; its slow start begins anew. */
-export function restore (service: Service, state: PeerState, reason: string, now: number): Verdict {
+function restore (service: Service, state: PeerState, reason: string, now: number): Verdict {
   state.ejected = null
   state.halfOpen = false
-  state.probeInFlight = false
+  state.probe = null
   state.consecutive5xx = 0
   state.consecutiveErrors = 0
   state.rampFrom = now
@@ -113,9 +151,11 @@ function streakReason (state: PeerState, outlier: OutlierSettings): string | und
 function attempt (service: Service, state: PeerState, outlier: OutlierSettings, reason: string, now: number, random: () => number): Verdict | undefined {
   if (state.ejected !== null) return undefined
   const wanted = [...service.peers.values()].filter(inRotation)
+  // Who takes no new requests, or was removed, has nothing to be kept from.
+  if (!wanted.includes(state)) return undefined
   const out = wanted.filter(other => other.ejected !== null).length
-  const most = Math.max(1, Math.floor(wanted.length * outlier.maxEjected))
-  const guard = wanted.length <= 1
+  const most = Math.max(1, Math.floor(wanted.length * outlier.maxEjected + ROUNDING))
+  const guard = wanted.length === 1
     ? 'it is the only peer'
     : out >= most ? `${out} of ${wanted.length} peers are ejected already` : undefined
   if (guard === undefined) return eject(service, state, outlier, reason, now, random)
@@ -137,6 +177,12 @@ function eject (service: Service, state: PeerState, outlier: OutlierSettings, re
   state.consecutiveErrors = 0
   service.touch()
   return verdict('eject', service, state, reason, now, until)
+}
+
+/** Is nobody else there to take requests? O(1) unless many are out on purpose. */
+function isAlone (service: Service, state: PeerState): boolean {
+  for (const other of service.peers.values()) if (other !== state && inRotation(other)) return false
+  return true
 }
 
 function told (outcome: Outcome): string {

@@ -33,6 +33,11 @@ export class Pick {
     if (!this.#open) return
     this.#open = false
     this.state.inflight--
+    // Other requests of a half-open peer are older than its ejection, and prove nothing.
+    if (this.state.probe === this) {
+      this.state.probe = null
+      this.state.probeEnded = true
+    }
     this.#closed(this.service, this.state, outcome, now)
   }
 }
@@ -58,11 +63,12 @@ export class Picker {
     for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(mayTake)
     if (state === undefined) return undefined
     state.inflight++
-    if (state.halfOpen && !state.probeInFlight) {
-      state.probeInFlight = true
+    const pick = new Pick(service, state, plan.panic, this.#closed)
+    if (state.halfOpen && state.probe === null) {
+      state.probe = pick
       service.touch()
     }
-    return new Pick(service, state, plan.panic, this.#closed)
+    return pick
   }
 
   /** Whether somebody would be picked but for its bound on requests in flight. */

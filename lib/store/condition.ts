@@ -35,7 +35,7 @@ export function isHealthy (state: PeerState): boolean {
 /** In rotation, and health lets it have a request: it is healthy, or it is due for the one that may prove it. */
 export function isEligible (state: PeerState): boolean {
   if (!inRotation(state) || state.check === 'failing' || state.check === 'probing') return false
-  return state.ejected === null || (state.halfOpen && !state.probeInFlight)
+  return state.ejected === null || (state.halfOpen && state.probe === null)
 }
 
 /** How a peer is, in the one vocabulary. */

@@ -52,6 +52,11 @@ export interface Reason {
   readonly until: number | null
 }
 
+/** Why a peer is out, and until when. */
+export interface Ejection extends Reason {
+  readonly until: number
+}
+
 /** A share of a peer's weight, on this gateway, for a while. */
 export interface Cutdown {
   readonly share: number
@@ -92,8 +97,10 @@ export class PeerState {
   inflight = 0
   /** Round robin. Picks owed to this peer (share received by now minus picks), carried over rebuilds. */
   debt = 0
-  /** Picker. A half-open peer's one request is under way. */
-  probeInFlight = false
+  /** Picker. The one request (its pick) under way that may prove a half-open peer. */
+  probe: object | null = null
+  /** Picker sets it when that request ends, health clears it when it has judged. */
+  probeEnded = false
 
   /** Health. */
   check: CheckCondition = 'none'
@@ -102,7 +109,7 @@ export class PeerState {
   /** Health. */
   lastCheck: CheckResult | null = null
   /** Health. Out until `ejected.until`; after that, half-open. */
-  ejected: Reason | null = null
+  ejected: Ejection | null = null
   /** Health. The ejection is over and one request may prove the peer. */
   halfOpen = false
   /** Health. An ejection that a guard refused. */
