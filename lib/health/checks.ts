@@ -20,12 +20,14 @@ export interface CheckAnswer {
   readonly error: string | null
 }
 
-/** When a peer is checked next, and whether a check of it is under way. Epoch ms. */
+/**
+ * When a peer's last check began (epoch ms), which part of the interval the next one comes after it (so that another
+ * interval counts at once), and whether a check is under way.
+ */
 export interface Schedule {
-  nextAt: number
+  startedAt: number
+  part: number
   running: boolean
-  /** The first interval is a random part of one, which spreads peers that came together. */
-  spread: boolean
 }
 
 /** What to ask of `peer`: a path, null for connecting only, undefined when there is nothing to check. */

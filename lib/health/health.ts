@@ -55,26 +55,33 @@ export class Health {
     return verdicts
   }
 
-  /** The checks due at `now`; each must be concluded. Never two of one peer, at most `concurrency` of a service. */
+  /**
+   * The checks due at `now`; each must be concluded. Never two of one peer, at most `concurrency` of a service; who has
+   * waited longest goes first, so that slow checks of many peers leave nobody out.
+   */
   due (service: Service, now: number): CheckTask[] {
     const settings = service.settings.check
     if (settings === false) return []
     const rounds = this.#roundsOf(service)
-    const tasks: CheckTask[] = []
-    for (const state of service.peers.values()) {
-      if (rounds.checking >= settings.concurrency) break
+    const room = settings.concurrency - rounds.checking
+    const waiting: Array<{ task: CheckTask, schedule: Schedule, dueAt: number }> = []
+    for (const state of room > 0 ? service.peers.values() : []) {
       const path = targetOf(state.peer, settings)
       if (path === undefined) continue
       const schedule = this.#scheduleOf(state)
-      if (schedule.running || now < schedule.nextAt) continue
-      schedule.running = true
-      rounds.checking++
-      const part = schedule.spread ? this.#random() : 1 + settings.jitter * (2 * this.#random() - 1)
-      schedule.spread = false
-      schedule.nextAt = now + settings.interval * part
-      tasks.push({ service, state, peer: state.peer, settings, path })
+      const dueAt = schedule.startedAt + settings.interval * schedule.part
+      if (schedule.running || now < dueAt) continue
+      waiting.push({ task: { service, state, peer: state.peer, settings, path }, schedule, dueAt })
     }
-    return tasks
+    if (waiting.length > room) waiting.sort((a, b) => a.dueAt - b.dueAt)
+    return waiting.slice(0, room).map(({ task, schedule }) => {
+      rounds.checking++
+      // The first interval is a random part of one, which spreads peers that came together.
+      schedule.part = schedule.startedAt === -Infinity ? this.#random() : 1 + settings.jitter * (2 * this.#random() - 1)
+      schedule.startedAt = now
+      schedule.running = true
+      return task
+    })
   }
 
   /** A check has ended with `answer`. */
@@ -96,7 +103,7 @@ export class Health {
   #scheduleOf (state: PeerState): Schedule {
     let schedule = this.#schedules.get(state)
     if (schedule === undefined) {
-      schedule = { nextAt: 0, running: false, spread: true }
+      schedule = { startedAt: -Infinity, part: 0, running: false }
       this.#schedules.set(state, schedule)
     }
     return schedule
