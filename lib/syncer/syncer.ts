@@ -89,7 +89,9 @@ export class Syncer {
     const decoded = this.#codec.decode(entry, before?.registrations)
     const registrations = decoded.kind === 'peers' ? decoded.peers : []
     const errors = this.#errorsOf(decoded)
-    const settings = decoded.kind === 'settings' ? this.#settle(decoded, modRevision, errors, changes) : null
+    // Settings that cannot be read leave the last good ones in force.
+    const unread = decoded.kind === 'invalid' ? before?.settings ?? null : null
+    const settings = decoded.kind === 'settings' ? this.#settle(decoded, modRevision, errors, changes) : unread
     this.#keys.set(key, { modRevision, registrations, settings })
     this.#anchor = key
     // First what is named now, then what no longer is: a service that changes its only peer is never without one.
