@@ -42,6 +42,8 @@ export class Service {
     const known = this.peers.get(identity)
     this.touch()
     if (known !== undefined) {
+      // A ramp that is over stays over, also when the registry now asks for a longer one.
+      if (known.rampFrom !== null && now >= known.rampFrom + known.peer.slowStart) known.rampFrom = null
       known.peer = peer
       known.registeredAt = now
       return known
