@@ -120,6 +120,7 @@ class Composition implements Gateway {
         if (registry.lastError !== sentence) this.#log.warn(sentence)
         registry.lastError = sentence
       },
+      warn: sentence => this.#log.warn(sentence),
       reconnecting: () => { registry.reconnects++ },
       resyncing: why => {
         registry.resyncs++

@@ -42,6 +42,8 @@ export interface Feed {
   verified: () => void
   /** The registry cannot be followed at the moment; the sentence names the cause. */
   failed: (sentence: string) => void
+  /** Something odd that keeps nothing from working. */
+  warn: (sentence: string) => void
   /** A broken watch is being opened again; a listing had to be made again, and why. */
   reconnecting: () => void
   resyncing: (why: string) => void

@@ -9,8 +9,11 @@ const SKIP_HOST = 2000
 export interface EtcdClients {
   readonly calls: Etcd3
   readonly watch: Etcd3
-  /** Fetches a fresh token when credentials were given; to be called before a session. */
-  readonly login: () => Promise<void>
+  /**
+   * Fetches a fresh token when credentials were given; to be called before a session. False when etcd does not ask for
+   * credentials: then it goes on without.
+   */
+  readonly login: () => Promise<boolean>
   readonly close: () => void
 }
 
@@ -33,9 +36,15 @@ export function connect (settings: EtcdSettings): EtcdClients {
     watch,
     login: async () => {
       token.value = null
-      if (settings.auth === null) return
+      if (settings.auth === null) return true
       const { username: name, password } = settings.auth
-      token.value = (await calls.auth.authenticate({ name, password })).token
+      try {
+        token.value = (await calls.auth.authenticate({ name, password })).token
+        return true
+      } catch (error) {
+        if (String(error).includes('authentication is not enabled')) return false
+        throw error
+      }
     },
     close: () => {
       calls.close()

@@ -65,7 +65,7 @@ export class EtcdSource implements Source {
 
   /** One life of a watch; ends by throwing. */
   async #session (feed: Feed): Promise<void> {
-    await this.#clients.login()
+    if (!await this.#clients.login()) feed.warn(`etcd (${this.#hosts}) has authentication off; going on without the credentials`)
     const { cursor } = await this.#catchUp(feed)
     const watch = await openWatch(this.#clients.watch, this.#prefix, cursor + 1n, events => {
       this.#pause = FIRST_PAUSE
