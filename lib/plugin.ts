@@ -89,6 +89,7 @@ class Composition implements Gateway {
 
   async close (): Promise<void> {
     clearInterval(this.#interval)
+    this.waiters.close(new SyncError('the gateway was closed'))
     await Promise.all([this.#source.close(), this.#checker.close(), this.transport.close()])
   }
 

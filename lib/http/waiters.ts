@@ -1,26 +1,33 @@
 /** Promises that wait for something to become true. Whoever changes anything calls `check`. */
 export class Waiters {
-  readonly #waiting = new Set<() => void>()
+  readonly #waiting = new Map<() => boolean, (error?: Error) => void>()
 
   /**
-   * Resolves when `isTrue` is, at once if it is already. With `timeout` (ms) it rejects with `late()` after that time;
-   * the wait keeps no process alive.
+   * Resolves when `isTrue` is, at once if it is already; rejects with `late()` after `timeout` ms, if one is given, and
+   * when the waiters are closed.
    */
   async until (isTrue: () => boolean, timeout?: number, late?: () => Error): Promise<void> {
     if (isTrue()) return
     await new Promise<void>((resolve, reject) => {
-      const end = (settle: () => void): void => {
+      // A look of its own for each wait, so that two waits for the same thing are two.
+      const look = (): boolean => isTrue()
+      const timer = timeout === undefined ? undefined : setTimeout(() => end(late?.()), timeout)
+      const end = (error?: Error): void => {
         this.#waiting.delete(look)
         clearTimeout(timer)
-        settle()
+        if (error === undefined) resolve()
+        else reject(error)
       }
-      const look = (): void => { if (isTrue()) end(resolve) }
-      this.#waiting.add(look)
-      const timer = timeout === undefined ? undefined : setTimeout(() => end(() => reject(late?.())), timeout).unref()
+      this.#waiting.set(look, end)
     })
   }
 
   check (): void {
-    for (const look of this.#waiting) look()
+    for (const [look, end] of this.#waiting) if (look()) end()
+  }
+
+  /** Ends every wait with `error`. */
+  close (error: Error): void {
+    for (const end of this.#waiting.values()) end(error)
   }
 }
