@@ -31,12 +31,14 @@ async function show (): Promise<number> {
   const services = await startServices(etcd, 30)
   // A check a second, so that one can watch what they find.
   const gateway = await startGateway(etcd, services, { check: { interval: 1000 } })
-  const [first] = services
+  const traffic = new Traffic(`${gateway.url}/shop/hello`)
   showTable({
     gateway,
-    traffic: new Traffic(`${gateway.url}/shop/hello`),
-    registry: etcd === null ? `embedded. ${howToGet}` : `etcd at ${etcd}`,
-    command: etcd === null || first === undefined ? [] : commandFor(etcd, first)
+    traffic,
+    etcd,
+    hints: width => etcd === null
+      ? [howToGet]
+      : ['Change a weight and watch the shares:', ...commandFor(etcd, services[0], width)]
   })
   return await new Promise<never>(() => {})
 }

@@ -180,6 +180,7 @@ class Composition implements Gateway {
     const answer = await this.#checker.run(task)
     const verdict = this.#health.conclude(task, answer, now())
     if (verdict !== undefined) this.#publish(verdict)
+    if (this.#health.isBehind(task.service)) this.#check(task.service)
     this.waiters.check()
   }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { atEnd } from './ending.js'
 import { freePort, until } from './wait.js'
 
-export const howToGet = 'No etcd: apt-get install etcd-server etcd-client, or brew install etcd, or set ETCD_BIN.'
+export const howToGet = 'No etcd: apt-get install etcd-server, or see etcd.io; ETCD_BIN may name one.'
 
 export interface OwnEtcd {
   /** `http://127.0.0.1:port`. */

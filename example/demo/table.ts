@@ -10,10 +10,10 @@ const SECONDS = 5
 interface Screen {
   readonly gateway: Gateway
   readonly traffic: Traffic
-  /** What is followed, for the second line. */
-  readonly registry: string
-  /** The command to try, or null. */
-  readonly command: readonly string[]
+  /** The etcd that is followed; null for the embedded registry. */
+  readonly etcd: string | null
+  /** What to do now: lines below the table, the width given. */
+  readonly hints: (width: number) => string[]
 }
 
 /** Shows the table until the end: refreshed in place on a terminal, else printed every two seconds. */
@@ -40,27 +40,28 @@ function draw (text: readonly string[]): void {
   process.stdout.write(`\x1b[H${visible.map(line => `${line}\x1b[K\n`).join('')}\x1b[J`)
 }
 
-/** The way to change the weight of `service` by hand; the words that belong on one line together. */
-export function commandFor (etcd: string, service: DemoService): string[] {
-  const value = JSON.stringify({ weight: 12, checkurl: service.value.checkurl })
-  return [`etcdctl --endpoints=${etcd} put`, service.key, `'${value}'`]
+/** How to change the weight of `service` by hand; the shell takes it in one line or in several. */
+export function commandFor (etcd: string, { key, value }: DemoService, width: number): string[] {
+  const words = [`etcdctl --endpoints=${etcd} put`, key, `'${JSON.stringify({ weight: 12, checkurl: value.checkurl })}'`]
+  const inOneLine = words.join(' ')
+  return inOneLine.length <= width ? [inOneLine] : words.join(' \\\n  ').split('\n')
 }
 
-function lines ({ gateway, traffic, registry, command }: Screen, width: number): string[] {
+function lines ({ gateway, traffic, etcd, hints }: Screen, width: number): string[] {
   const { registry: { state, revision }, services } = gateway.app.upstreams.status()
   const peers = services.find(({ name }) => name === SERVICE)?.peers ?? []
-  const inOneLine = command.join(' ')
+  const { sent, failed, lastFailure } = traffic
   return [
-    `${SERVICE} through ${gateway.url}/shop, all at ${gateway.url}/_upstreams`,
-    `registry: ${registry}, ${state}${revision === null ? '' : ` at revision ${revision}`}`,
+    `registry  ${etcd === null ? 'embedded' : `etcd at ${etcd}, ${state}, revision ${revision}`}`,
+    `gateway   ${gateway.url}/shop`,
+    `inspect   ${gateway.url}/_upstreams`,
+    `requests  ${sent}, ${failed} failed${lastFailure === null ? '' : `, the last one: ${lastFailure}`}`,
     '',
     row(['peer', 'state', 'weight', `share ${SECONDS} s`, 'expected', 'req/s', 'p50 ms', 'p99 ms']),
     ...rows(gateway, peers),
     '',
-    `${traffic.sent} requests, ${traffic.failed} failed${traffic.lastFailure === null ? '' : `, the last one: ${traffic.lastFailure}`}`,
-    ...(command.length === 0 ? [] : ['Change a weight and watch the shares:', ...(inOneLine.length <= width ? [inOneLine] : [command.join(' \\\n  ')])]),
-    'Ctrl-C ends it.'
-  ].flatMap(line => line.split('\n'))
+    ...hints(width)
+  ]
 }
 
 type Status = ReturnType<Gateway['app']['upstreams']['status']>

@@ -11,6 +11,8 @@ interface Rounds {
   /** When the running interval of outlier detection began; null while there is none. */
   sweptAt: number | null
   checking: number
+  /** The last time, more checks were due than could be started. */
+  behind: boolean
 }
 
 /**
@@ -73,6 +75,8 @@ export class Health {
       if (schedule.running || now < dueAt) continue
       waiting.push({ task: { service, state, peer: state.peer, settings, path }, schedule, dueAt })
     }
+    // Without room nobody was looked at, and somebody may wait.
+    rounds.behind = room <= 0 || waiting.length > room
     if (waiting.length > room) waiting.sort((a, b) => a.dueAt - b.dueAt)
     return waiting.slice(0, room).map(({ task, schedule }) => {
       rounds.checking++
@@ -82,6 +86,13 @@ export class Health {
       schedule.running = true
       return task
     })
+  }
+
+  /** Whether checks are waiting and half of those under way have ended: then it is worth to ask what is due again. */
+  isBehind (service: Service): boolean {
+    const { behind, checking } = this.#roundsOf(service)
+    const { check } = service.settings
+    return behind && check !== false && checking <= check.concurrency / 2
   }
 
   /** A check has ended with `answer`. */
@@ -94,7 +105,7 @@ export class Health {
   #roundsOf (service: Service): Rounds {
     let rounds = this.#rounds.get(service)
     if (rounds === undefined) {
-      rounds = { sweptAt: null, checking: 0 }
+      rounds = { sweptAt: null, checking: 0, behind: false }
       this.#rounds.set(service, rounds)
     }
     return rounds

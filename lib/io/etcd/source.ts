@@ -68,8 +68,10 @@ export class EtcdSource implements Source {
     if (!await this.#clients.login()) feed.warn(`etcd (${this.#hosts}) has authentication off; going on without the credentials`)
     const { cursor } = await this.#catchUp(feed)
     const watch = await openWatch(this.#clients.watch, this.#prefix, cursor + 1n, events => {
-      this.#pause = FIRST_PAUSE
+      this.#listAgain = 'changes could not be applied'
       feed.apply(events)
+      this.#listAgain = null
+      this.#pause = FIRST_PAUSE
     })
     this.#watch = watch
     // Closing may have come while the watch was being created.

@@ -40,7 +40,12 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
       if (response.fragment || parts.length === 0) return
       const batch = parts
       parts = []
-      onEvents(batch)
+      // Whatever goes wrong while they are applied must end this watch, not the process.
+      try {
+        onEvents(batch)
+      } catch (error) {
+        fail(error instanceof Error ? error : new Error(String(error)))
+      }
     })
   })
   stream.write({ create_request: { ...rangeOf(prefix), start_revision: String(from), progress_notify: true, fragment: true } })
