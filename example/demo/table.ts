@@ -58,7 +58,7 @@ function lines ({ gateway, traffic, etcd, hints }: Screen, width: number): strin
     `requests  ${sent}, ${failed} failed${lastFailure === null ? '' : `, the last one: ${lastFailure}`}`,
     '',
     row(['peer', 'state', 'weight', `share ${SECONDS} s`, 'expected', 'req/s', 'p50 ms', 'p99 ms']),
-    ...rows(gateway, peers),
+    ...rows(gateway, peers, traffic.startedAt),
     '',
     ...hints(width)
   ]
@@ -67,16 +67,18 @@ function lines ({ gateway, traffic, etcd, hints }: Screen, width: number): strin
 type Status = ReturnType<Gateway['app']['upstreams']['status']>
 type PeerStatus = Status['services'][number]['peers'][number]
 
-function rows ({ app }: Gateway, peers: readonly PeerStatus[]): string[] {
+function rows ({ app }: Gateway, peers: readonly PeerStatus[], startedAt: number): string[] {
   if (peers.length === 0) return ['no peer is registered']
-  const { statistics } = app.upstreams.report(SERVICE, { seconds: SECONDS })
+  const { statistics, ts_end: last } = app.upstreams.report(SERVICE, { seconds: SECONDS })
   const answered = new Map(statistics.map(({ peer, stat }) => [peer, stat.reduce((sum, { count }) => sum + count, 0)]))
   const total = [...answered.values()].reduce((sum, count) => sum + count, 0)
+  // At the start there are fewer seconds to divide by.
+  const seconds = Math.min(SECONDS, Math.max(1, last + 1 - startedAt / 1000))
   return peers.map(({ id, state, weight }) => {
     const count = answered.get(id) ?? 0
     const of = statistics.find(({ peer }) => peer === id)
     return row([id, state, String(weight.configured), percent(total === 0 ? null : count / total), percent(weight.expectedShare),
-      (count / SECONDS).toFixed(1), millis(of?.p50), millis(of?.p99)])
+      (count / seconds).toFixed(1), millis(of?.p50), millis(of?.p99)])
   })
 }
 

@@ -6,6 +6,7 @@ const PERIOD = 20
 
 /** A steady trickle: one request after the other, 50 a second. */
 export class Traffic {
+  readonly startedAt = Date.now()
   sent = 0
   failed = 0
   /** What the last failure was; null when there was none. */
