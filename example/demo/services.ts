@@ -16,6 +16,13 @@ export interface Value {
   status?: 'up' | 'down'
 }
 
+const running = new Set<DemoService>()
+
+/** All at the same time: one that cannot reach etcd takes a second to leave. */
+async function endAll (): Promise<void> {
+  await Promise.all([...running].map(service => service.end('SIGTERM')))
+}
+
 /** One service: where it is, what it says of itself, and its process. */
 export class DemoService {
   readonly id: string
@@ -38,7 +45,8 @@ export class DemoService {
     const registration = this.#etcd === null ? [] : [this.#etcd, this.key, JSON.stringify(this.value)]
     const file = fileURLToPath(new URL('service.ts', import.meta.url))
     const child = this.#child = fork(file, [String(this.#port), ...registration], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    atEnd(() => this.end('SIGTERM'))
+    running.add(this)
+    atEnd(endAll)
     const ended = once(child, 'exit').then(() => { throw new Error(`the service at ${this.id} ended at its start`) })
     await Promise.race([once(child, 'message'), ended])
     ended.catch(() => {})
