@@ -7,8 +7,9 @@ import type { CheckTask } from './health/checks.js'
 import { Health } from './health/health.js'
 import type { Verdict } from './health/verdict.js'
 import { Forwarder, takeFrom } from './http/forward.js'
-import type { Gateway, Happening } from './http/gateway.js'
+import type { Gateway } from './http/gateway.js'
 import { inspect } from './http/inspect.js'
+import { Journal } from './http/journal.js'
 import { proxy } from './http/proxy.js'
 import { Upstreams } from './http/upstreams.js'
 import { Waiters } from './http/waiters.js'
@@ -31,8 +32,6 @@ import { Syncer, type Change } from './syncer/syncer.js'
 
 /** The interval's bounds (ms): a quarter of the shortest duration that anybody set, within these. */
 const SLOWEST_TICK = 100
-/** How many happenings of a service are remembered for its page. */
-const REMEMBERED = 50
 
 /** The composition root: makes the parts, hands news from one to the next, owns the one interval. */
 class Composition implements Gateway {
@@ -45,11 +44,11 @@ class Composition implements Gateway {
   readonly registry: Registry
   readonly syncer: Syncer
   readonly waiters = new Waiters()
+  readonly journal = new Journal()
   readonly transport: Transport
   readonly #health = new Health(Math.random)
   readonly #checker = new Checker()
   readonly #source: Source
-  readonly #happenings = new Map<string, Happening[]>()
   readonly #log: FastifyInstance['log']
   #interval: NodeJS.Timeout | undefined
   #tickEvery = 0
@@ -93,10 +92,6 @@ class Composition implements Gateway {
     await Promise.all([this.#source.close(), this.#checker.close(), this.transport.close()])
   }
 
-  happenings (service: string): readonly Happening[] {
-    return this.#happenings.get(service) ?? []
-  }
-
   changed (): void {
     this.waiters.check()
   }
@@ -138,17 +133,19 @@ class Composition implements Gateway {
       touched.add(change.service)
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
-        this.#happened(change.service.name, null, 'settings', null, at)
+        this.journal.add(change.service.name, { at, peer: null, event: 'settings', reason: null })
       } else {
         const { state, type } = change
         if (type === 'removed') this.transport.release(state)
         else this.#health.admit(change.service, state, type === 'added', boot, at)
-        this.#happened(change.service.name, state.peer.id, type, null, at)
+        this.journal.add(change.service.name, { at, peer: state.peer.id, event: type, reason: null })
       }
     }
     if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
-    for (const name of this.#happenings.keys()) if (this.store.get(name) === undefined) this.#happenings.delete(name)
-    for (const service of touched) this.#check(service)
+    for (const service of touched) {
+      if (this.store.get(service.name) === undefined) this.journal.drop(service.name)
+      this.#check(service)
+    }
     this.waiters.check()
   }
 
@@ -188,14 +185,7 @@ class Composition implements Gateway {
     const { action, service, peer, reason } = verdict
     const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
     this.#log[level]({ verdict }, `${service} ${peer}: ${action}, ${reason}`)
-    this.#happened(service, peer, action, reason, verdict.since)
-  }
-
-  #happened (service: string, peer: string | null, event: string, reason: string | null, at: number): void {
-    const happenings = this.#happenings.get(service) ?? []
-    happenings.push({ at, peer, event, reason })
-    if (happenings.length > REMEMBERED) happenings.shift()
-    this.#happenings.set(service, happenings)
+    this.journal.add(service, { at: verdict.since, peer, event: action, reason })
   }
 }
 

@@ -4,14 +4,7 @@ import type { Picker } from '../picker/picker.js'
 import type { Store } from '../store/store.js'
 import type { Registry } from '../syncer/registry.js'
 import type { Syncer } from '../syncer/syncer.js'
-
-/** One thing that happened to a service, for its page. `at` is epoch ms. */
-export interface Happening {
-  readonly at: number
-  readonly peer: string | null
-  readonly event: string
-  readonly reason: string | null
-}
+import type { Journal } from './journal.js'
 
 /** The parts as the Fastify surface sees them; the composition root makes it. */
 export interface Gateway {
@@ -24,8 +17,7 @@ export interface Gateway {
   /** Epoch ms. */
   readonly now: () => number
   readonly node: { readonly id: string, readonly pid: number, readonly startedAt: number, readonly version: string }
-  /** The last happenings of a service, oldest first. */
-  readonly happenings: (service: string) => readonly Happening[]
+  readonly journal: Journal
   /** An operator's call changed something: derived values and waiters want to know. */
   readonly changed: () => void
 }

@@ -73,7 +73,7 @@ function detail (gateway: Gateway, service: Service) {
     ...serviceStatus(gateway, service, now),
     settings: service.settings,
     history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
-    events: gateway.happenings(service.name).map(event => ({ ...event, at: iso(event.at) }))
+    events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at) }))
   }
 }
 

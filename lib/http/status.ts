@@ -1,5 +1,5 @@
 import { recent, type Recent } from '../logger/report.js'
-import { recordOf } from '../logger/record.js'
+import { recordOf, type TrafficRecord } from '../logger/record.js'
 import { noErrors } from '../logger/outcome.js'
 import { conditionOf, isEligible, serviceCondition } from '../store/condition.js'
 import type { CheckResult, PeerState } from '../store/peer.js'
@@ -117,12 +117,11 @@ function rates (of: Recent | undefined) {
   }
 }
 
-function responses (classes: readonly number[] | undefined): Record<string, number> {
-  const counted: Record<string, number> = {}
-  for (let klass = 1; klass <= 5; klass++) counted[`${klass}xx`] = classes?.[klass] ?? 0
-  const odd = classes?.[0] ?? 0
-  if (odd > 0) counted['other'] = odd
-  return counted
+const none = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
+
+function responses (classes: TrafficRecord['classes'] = none): Record<string, number> {
+  const { 0: other, 1: one, 2: two, 3: three, 4: four, 5: five } = classes
+  return { '1xx': one, '2xx': two, '3xx': three, '4xx': four, '5xx': five, ...(other > 0 && { other }) }
 }
 
 function check (result: CheckResult) {

@@ -1,5 +1,3 @@
-import { at } from '../store/cells.js'
-
 /**
  * Latency buckets, log-linear as in HdrHistogram: quarters of a millisecond up to 2 ms, then eight equal steps in each
  * octave up to 65 s (the last bucket takes the rest). A bucket is at most an eighth of its value wide, so a quantile is
@@ -32,10 +30,10 @@ export function quantile (counts: Uint32Array, q: number): number | null {
   const rank = q * total
   let bucket = 0
   let below = 0
-  while (bucket < BUCKETS - 1 && (at(counts, bucket) === 0 || below + at(counts, bucket) < rank)) {
-    below += at(counts, bucket)
+  while (bucket < BUCKETS - 1 && ((counts[bucket] as number) === 0 || below + (counts[bucket] as number) < rank)) {
+    below += (counts[bucket] as number)
     bucket++
   }
   const low = lowerBound(bucket)
-  return low + (lowerBound(bucket + 1) - low) * (rank - below) / at(counts, bucket)
+  return low + (lowerBound(bucket + 1) - low) * (rank - below) / (counts[bucket] as number)
 }

@@ -1,8 +1,7 @@
-import { add, at } from '../store/cells.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import { CLIENT_CLOSED, type Outcome } from './outcome.js'
-import { ensureRecord } from './record.js'
+import { classOf, ensureRecord } from './record.js'
 
 /**
  * What happened: every attempt under its peer, every client request under its service, by absolute second. Costs a few
@@ -25,8 +24,7 @@ export class Logger {
     const record = ensureRecord(state, this.seconds)
     const second = Math.floor(now / 1000)
     if ('status' in outcome) {
-      const klass = Math.floor(outcome.status / 100)
-      add(record.classes, klass >= 1 && klass <= 5 ? klass : 0, 1)
+      record.classes[classOf(outcome.status)]++
       record.window.answer(second, outcome.status, outcome.ms, outcome.ttfb ?? outcome.ms)
       return
     }
@@ -43,10 +41,9 @@ export class Logger {
       this.#second[slot] = second
       this.#requests[slot] = 0
     }
-    add(this.#requests, slot, 1)
+    (this.#requests[slot] as number)++
     const record = ensureRecord(service, this.seconds)
-    const klass = Math.floor(status / 100)
-    add(record.classes, klass >= 1 && klass <= 5 ? klass : 0, 1)
+    record.classes[classOf(status)]++
     record.window.answer(second, status, ms, ms)
   }
 
@@ -55,7 +52,7 @@ export class Logger {
     const end = Math.floor(now / 1000)
     let requests = 0
     this.#second.forEach((second, slot) => {
-      if (second >= end - seconds && second < end) requests += at(this.#requests, slot)
+      if (second >= end - seconds && second < end) requests += this.#requests[slot] as number
     })
     return requests / seconds
   }

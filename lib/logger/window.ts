@@ -1,4 +1,3 @@
-import { add, at } from '../store/cells.js'
 import { BUCKETS, bucketOf } from './histogram.js'
 import { ERROR_KINDS, noErrors, type ErrorCounts, type ErrorKind } from './outcome.js'
 
@@ -44,16 +43,18 @@ export class Window {
   /** One answer; `ms` until its last byte, `ttfb` until its headers, both in ms. */
   answer (second: number, code: number, ms: number, ttfb: number): void {
     const slot = this.#slotFor(second)
-    add(this.#column(code), slot, 1)
-    add(this.#rtsum, slot, ms)
-    add(this.#ttfb, slot, ttfb)
+    const column = this.#column(code);
+    (column[slot] as number)++;
+    (this.#rtsum[slot] as number) += ms;
+    (this.#ttfb[slot] as number) += ttfb
     const cell = slot * BUCKETS + bucketOf(ms)
     // Saturates rather than wraps: a full cell is more than one process can forward in a second.
-    if (at(this.#histogram, cell) < FULL) add(this.#histogram, cell, 1)
+    if (this.#histogram[cell] !== FULL) (this.#histogram[cell] as number)++
   }
 
   error (second: number, kind: ErrorKind): void {
-    add(this.#errors, this.#slotFor(second) * KINDS + ERROR_KINDS.indexOf(kind), 1)
+    const cell = this.#slotFor(second) * KINDS + ERROR_KINDS.indexOf(kind);
+    (this.#errors[cell] as number)++
   }
 
   /** Adds up the seconds from `first` to `last`, both included; seconds no longer held count nothing. */
@@ -65,15 +66,15 @@ export class Window {
     const histogram = new Uint32Array(BUCKETS)
     let [count, rtsum, ttfbSum] = [0, 0, 0]
     for (const [code, column] of [...this.#codes].sort((a, b) => a[0] - b[0])) {
-      const n = slots.reduce((sum, slot) => sum + at(column, slot), 0)
+      const n = slots.reduce((sum, slot) => sum + (column[slot] as number), 0)
       if (n > 0) codes.set(code, n)
       count += n
     }
     for (const slot of slots) {
-      ERROR_KINDS.forEach((kind, i) => { errors[kind] += at(this.#errors, slot * KINDS + i) })
-      rtsum += at(this.#rtsum, slot)
-      ttfbSum += at(this.#ttfb, slot)
-      for (let i = 0; i < BUCKETS; i++) add(histogram, i, at(this.#histogram, slot * BUCKETS + i))
+      ERROR_KINDS.forEach((kind, i) => { errors[kind] += this.#errors[slot * KINDS + i] as number })
+      rtsum += this.#rtsum[slot] as number
+      ttfbSum += this.#ttfb[slot] as number
+      for (let i = 0; i < BUCKETS; i++) (histogram[i] as number) += this.#histogram[slot * BUCKETS + i] as number
     }
     return { codes, errors, count, rtsum, ttfbSum, histogram }
   }

@@ -12,6 +12,6 @@ export interface Candidate {
  */
 export interface Balancer {
   rebuild: (candidates: readonly Candidate[]) => void
-  /** One of the candidates that `mayTake` allows, or undefined when it allows none. */
-  pick: (mayTake: (state: PeerState) => boolean) => PeerState | undefined
+  /** One of the candidates, of those that `mayTake` allows if it is given; undefined when there is none. */
+  pick: (mayTake?: (state: PeerState) => boolean) => PeerState | undefined
 }

@@ -122,12 +122,10 @@ export class Picker {
   }
 }
 
-function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): (state: PeerState) => boolean {
-  if (tried === undefined) return plan.bounded ? hasRoom : anyone
+function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): ((state: PeerState) => boolean) | undefined {
+  if (tried === undefined) return plan.bounded ? hasRoom : undefined
   return state => !tried.has(state) && hasRoom(state)
 }
-
-const anyone = (): boolean => true
 
 function hasRoom (state: PeerState): boolean {
   return state.peer.maxInflight === 0 || state.inflight < state.peer.maxInflight

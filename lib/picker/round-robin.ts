@@ -1,4 +1,3 @@
-import { add, at } from '../store/cells.js'
 import type { PeerState } from '../store/peer.js'
 import type { Balancer, Candidate } from './balancer.js'
 
@@ -34,7 +33,7 @@ export class RoundRobin implements Balancer {
   }
 
   rebuild (candidates: readonly Candidate[]): void {
-    this.#states.forEach((state, i) => { state.debt = at(this.#current, i) / this.#total + at(this.#rest, i) })
+    this.#states.forEach((state, i) => { state.debt = (this.#current[i] as number) / this.#total + (this.#rest[i] as number) })
     this.#states = candidates.map(({ state }) => state)
     this.#weights = scaled(candidates)
     this.#total = this.#weights.reduce((total, weight) => total + weight, 0)
@@ -50,15 +49,18 @@ export class RoundRobin implements Balancer {
     this.#started = true
   }
 
-  pick (mayTake: (state: PeerState) => boolean): PeerState | undefined {
+  pick (mayTake?: (state: PeerState) => boolean): PeerState | undefined {
+    const states = this.#states
+    const weights = this.#weights
+    const currents = this.#current
     let best = -1
     let highest = -Infinity
     let total = 0
-    for (let i = 0; i < this.#states.length; i++) {
-      if (!mayTake(this.#states[i] as PeerState)) continue
-      const weight = at(this.#weights, i)
-      const current = at(this.#current, i) + weight
-      this.#current[i] = current
+    for (let i = 0; i < states.length; i++) {
+      if (mayTake !== undefined && !mayTake(states[i] as PeerState)) continue
+      const weight = weights[i] as number
+      const current = (currents[i] as number) + weight
+      currents[i] = current
       total += weight
       if (current > highest) {
         highest = current
@@ -66,8 +68,8 @@ export class RoundRobin implements Balancer {
       }
     }
     if (best === -1) return undefined
-    add(this.#current, best, -total)
-    return this.#states[best]
+    currents[best] = highest - total
+    return states[best]
   }
 
   /**
@@ -85,18 +87,16 @@ export class RoundRobin implements Balancer {
         least = distance
         nearest = this.#current.slice()
       }
-      this.pick(anyone)
+      this.pick()
     }
     this.#current = nearest
-    this.#rest = debts.map((debt, i) => debt - at(nearest, i) / this.#total)
+    this.#rest = debts.map((debt, i) => debt - (nearest[i] as number) / this.#total)
   }
 
   #skip (picks: number): void {
-    for (let i = 0; i < picks; i++) this.pick(anyone)
+    for (let i = 0; i < picks; i++) this.pick()
   }
 }
-
-const anyone = (): boolean => true
 
 /** The weights as integers of at least 1. */
 function scaled (candidates: readonly Candidate[]): Float64Array<ArrayBuffer> {
@@ -108,7 +108,7 @@ function scaled (candidates: readonly Candidate[]): Float64Array<ArrayBuffer> {
 /** How far a point of the cycle is from the debts, squared. */
 function distanceOf (current: Float64Array, total: number, debts: Float64Array): number {
   let sum = 0
-  for (let i = 0; i < debts.length; i++) sum += (at(current, i) / total - at(debts, i)) ** 2
+  for (let i = 0; i < debts.length; i++) sum += ((current[i] as number) / total - (debts[i] as number)) ** 2
   return sum
 }
 
