@@ -1,0 +1,99 @@
+import t from 'tap'
+import { cutdown, drain, expire, recover } from '../../lib/store/overrides.js'
+import { seeded, tally, World } from '../fixtures/pure.js'
+
+function worldOf (): World {
+  const world = new World({}, () => 0)
+  world.put('a', { weight: 5 })
+  world.put('b', { weight: 5 })
+  return world
+}
+
+t.test('shed refuses its share exactly, evenly spread', async t => {
+  const cases: Array<[share: number, of100: number]> = [[0, 0], [0.01, 1], [0.1, 10], [0.3, 30], [1 / 3, 33], [0.5, 50], [0.7, 70], [0.99, 99], [1, 100]]
+  for (const [share, expected] of cases) {
+    const { service, picker } = worldOf()
+    service.shed = share
+    const refused = Array.from({ length: 100 }, () => picker.refuses(service))
+    t.equal(refused.filter(Boolean).length, expected, `${share}`)
+    for (let from = 0; from <= 90; from++) {
+      const n = refused.slice(from, from + 10).filter(Boolean).length
+      t.ok(Math.abs(n - 10 * share) <= 1, `${share}: ${n} of the ten from ${from}`)
+    }
+  }
+})
+
+t.test('shed stays exact over a million requests', async t => {
+  const { service, picker } = worldOf()
+  service.shed = 0.3
+  let refused = 0
+  for (let i = 0; i < 1_000_000; i++) if (picker.refuses(service)) refused++
+  t.equal(refused, 300_000)
+})
+
+t.test('cutdown makes the effective weight share × weight; a new one replaces the old', async t => {
+  const world = worldOf()
+  cutdown(world.service, world.state('a'), 0.2, world.now, world.now + 1000)
+  t.same(tally(world.order(60)), new Map([['a', 10], ['b', 50]]))
+  cutdown(world.service, world.state('a'), 0.6, world.now, world.now + 1000)
+  t.same(tally(world.order(80)), new Map([['a', 30], ['b', 50]]), '0.6 of the weight, not of what was left')
+  cutdown(world.service, world.state('a'), 0, world.now, world.now + 1000)
+  t.same(tally(world.order(10)), new Map([['b', 10]]))
+  t.same(world.state('a').cutdown, { share: 0, since: world.now, until: world.now + 1000 })
+})
+
+t.test('a peer cut down survives a change of its registration', async t => {
+  const world = worldOf()
+  cutdown(world.service, world.state('a'), 0.5, world.now, world.now + 1000)
+  world.put('a', { weight: 10 })
+  t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
+})
+
+t.test('drain gives it no new requests, recover ends both', async t => {
+  const world = worldOf()
+  const held = world.pick()
+  t.equal(held?.peer.id, 'a')
+  drain(world.service, world.state('a'), world.now, world.now + 1000)
+  cutdown(world.service, world.state('a'), 0.2, world.now, world.now + 1000)
+  t.same(new Set(world.order(20)), new Set(['b']))
+  t.equal(world.state('a').inflight, 1, 'what is under way goes on')
+  recover(world.service, world.state('a'))
+  t.same([world.state('a').drain, world.state('a').cutdown], [null, null])
+  t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
+})
+
+t.test('each override ends at its own time, to the millisecond', async t => {
+  const world = worldOf()
+  cutdown(world.service, world.state('a'), 0, world.now, world.now + 1000)
+  drain(world.service, world.state('b'), world.now, world.now + 2000)
+  t.equal(world.pick(), undefined, 'out on purpose is out')
+  expire(world.service, world.now + 999)
+  t.equal(world.pick(), undefined)
+  expire(world.service, world.now + 1000)
+  t.same(new Set(world.order(10)), new Set(['a']))
+  expire(world.service, world.now + 1999)
+  t.same(new Set(world.order(10)), new Set(['a']))
+  expire(world.service, world.now + 2000)
+  t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
+})
+
+t.test('a drain without an end stays, and time alone changes nothing', async t => {
+  const world = worldOf()
+  world.state('a').drain = { reason: 'for good', since: world.now, until: null }
+  world.service.touch()
+  const { stamp } = world.service
+  expire(world.service, world.now + 1e12)
+  t.equal(world.service.stamp, stamp)
+  t.same(new Set(world.order(10)), new Set(['b']))
+})
+
+t.test('health ticks end overrides', async t => {
+  const world = new World({}, seeded(1))
+  world.put('a')
+  world.put('b')
+  drain(world.service, world.state('a'), world.now, world.now + 500)
+  world.wait(499)
+  t.same(new Set(world.order(4)), new Set(['b']))
+  world.wait(1)
+  t.same(new Set(world.order(4)), new Set(['a', 'b']))
+})
