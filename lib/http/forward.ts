@@ -70,8 +70,8 @@ export class Forwarder {
     try {
       return this.#from.call(reply, options.path, optionsFor(options))
     } catch (error) {
-      // reply-from throws for a path it will not forward. Malformed escapes come without a status of their own.
-      return reply.send(error instanceof URIError ? Object.assign(error, { statusCode: 400 }) : error)
+      // reply-from throws for a path that it will not forward, and does not always say whose fault that is.
+      return reply.send(Object.assign(new Error('the path cannot be forwarded', { cause: error }), { statusCode: 400 }))
     }
   }
 
