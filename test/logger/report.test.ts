@@ -1,0 +1,122 @@
+import t from 'tap'
+import { Logger } from '../../lib/logger/logger.js'
+import { history, recent, report } from '../../lib/logger/report.js'
+import { BAD, LEFT, OK, REFUSED, seeded, T0, World } from '../fixtures/pure.js'
+
+const S0 = T0 / 1000
+
+function worldOf (...ids: string[]): World {
+  const world = new World()
+  for (const id of ids) world.put(id)
+  return world
+}
+
+t.test('a report: each peer, exact codes, times in seconds', async t => {
+  const world = worldOf('b', 'a', 'c')
+  world.logger.attempt(world.state('a'), { status: 418, ms: 250 }, T0)
+  world.logger.attempt(world.state('a'), { status: 299, ms: 750 }, T0 + 999)
+  world.logger.attempt(world.state('b'), { status: 200, ms: 1000 }, T0)
+  world.logger.attempt(world.state('b'), { status: 200, ms: 1000 }, T0 + 500)
+  const got = report(world.service, world.service.peers.values(), 60, T0 + 1000)
+  t.match(got, { name: 'shop', ts_start: S0 - 59, ts_end: S0 })
+  t.same(got.statistics.map(({ peer, rtsum, stat }) => ({ peer, rtsum, stat })), [
+    { peer: 'a', rtsum: 1, stat: [{ code: 299, count: 1 }, { code: 418, count: 1 }] },
+    { peer: 'b', rtsum: 2, stat: [{ code: 200, count: 2 }] },
+    { peer: 'c', rtsum: 0, stat: [] }
+  ])
+  const [a, b, c] = got.statistics
+  t.ok(Math.abs((b?.p50 ?? 0) - 1) <= 0.125 && Math.abs((a?.p99 ?? 0) - 0.75) <= 0.1)
+  t.same([c?.p50, c?.p90, c?.p99], [null, null, null])
+})
+
+t.test('the window ends with the last full second and is as long as asked for', async t => {
+  const world = worldOf('a')
+  for (let s = 0; s < 20; s++) world.logger.attempt(world.state('a'), OK, T0 + s * 1000 + 999)
+  const count = (seconds: number, now: number): number => {
+    const { statistics, ts_start: start, ts_end: end } = report(world.service, world.service.peers.values(), seconds, now)
+    t.equal(end - start + 1, seconds)
+    return statistics[0]?.stat[0]?.count ?? 0
+  }
+  t.equal(count(60, T0 + 19_999), 19, 'not the running one')
+  t.equal(count(60, T0 + 20_000), 20)
+  t.equal(count(5, T0 + 20_000), 5)
+  t.equal(count(1, T0 + 20_999), 1)
+  t.equal(count(1, T0 + 21_000), 0)
+  t.equal(count(60, T0 + 79_999), 1, 'the oldest of 60')
+  t.equal(count(60, T0 + 80_000), 0)
+})
+
+t.test('tps counts client requests, not attempts, over full seconds', async t => {
+  const { service, logger } = worldOf('a')
+  t.equal(logger.tps(60, T0), 0)
+  for (let s = 0; s < 10; s++) for (let i = 0; i < 6; i++) logger.request(service, 200, 5, T0 + s * 1000)
+  t.equal(logger.tps(10, T0 + 10_000), 6)
+  t.equal(logger.tps(60, T0 + 10_000), 1)
+  t.equal(logger.tps(1, T0 + 10_000), 6)
+  t.equal(logger.tps(1, T0 + 9_999), 6, 'the second that runs is not asked')
+  t.equal(logger.tps(1, T0 + 11_000), 0)
+  t.equal(logger.tps(60, T0 + 3_600_000), 0, 'after an idle hour')
+  logger.request(service, 200, 5, T0 + 3_600_000)
+  t.equal(logger.tps(60, T0 + 3_601_000), 1 / 60)
+  const world = worldOf('a')
+  for (let i = 0; i < 30; i++) world.send()
+  t.equal(world.logger.tps(60, T0 + 1000), 0)
+})
+
+t.test('recents: rate, errors and latency, the running second included', async t => {
+  const world = worldOf('a')
+  const state = world.state('a')
+  t.same(recent(state, 60, T0, T0), { requests: 0, rps: 0, errorRate: null, latencyMs: { p50: null, p90: null, p99: null } })
+  for (const outcome of [OK, OK, OK, BAD, REFUSED, LEFT, LEFT, { status: 404, ms: 5 }]) world.logger.attempt(state, outcome, T0)
+  const got = recent(state, 60, T0, T0 + 500)
+  t.equal(got.requests, 8)
+  t.equal(got.rps, 8, 'over at least a second')
+  t.equal(got.errorRate, 2 / 6, 'clients that left count in neither part')
+  t.equal(recent(state, 60, T0, T0 + 4000).rps, 2, 'over its age')
+  t.equal(recent(state, 60, T0 - 1e9, T0 + 4000).rps, 8 / 60, 'or the seconds asked for')
+  t.equal(recent(state, 60, T0, T0 + 60_000).requests, 0)
+  world.logger.attempt(state, LEFT, T0 + 120_000)
+  t.match(recent(state, 60, T0, T0 + 120_000), { requests: 1, errorRate: null })
+})
+
+t.test('history: one entry for each full second, empty ones too', async t => {
+  const { service, logger } = worldOf('a')
+  t.same(history(service, 2, T0), [
+    { at: S0 - 2, requests: 0, errors: 0, meanMs: null },
+    { at: S0 - 1, requests: 0, errors: 0, meanMs: null }
+  ])
+  logger.request(service, 200, 10, T0)
+  logger.request(service, 404, 20, T0)
+  logger.request(service, 503, 60, T0)
+  logger.request(service, 200, 1, T0 + 2000)
+  t.same(history(service, 3, T0 + 3000), [
+    { at: S0, requests: 3, errors: 1, meanMs: 30 },
+    { at: S0 + 1, requests: 0, errors: 0, meanMs: null },
+    { at: S0 + 2, requests: 1, errors: 0, meanMs: 1 }
+  ])
+})
+
+t.test('totals equal what the peers saw, to the unit', async t => {
+  const random = seeded(20240611)
+  const world = worldOf('a', 'b', 'c')
+  const seen = new Map<string, Map<number, number>>()
+  for (let i = 0; i < 5000; i++) {
+    world.now += 10
+    const status = [200, 201, 302, 404, 499][Math.floor(random() * 5)] as number
+    const id = world.send({ status, ms: random() * 100 })
+    const codes = seen.get(id) ?? new Map<number, number>()
+    seen.set(id, codes.set(status, (codes.get(status) ?? 0) + 1))
+  }
+  const { statistics } = report(world.service, world.service.peers.values(), 60, world.now + 1000)
+  for (const { peer, stat } of statistics) {
+    t.same(stat, [...seen.get(peer) ?? []].sort((a, b) => a[0] - b[0]).map(([code, count]) => ({ code, count })), peer)
+  }
+})
+
+t.test('a logger keeps as many seconds as it is told', async t => {
+  const logger = new Logger(5)
+  t.equal(logger.seconds, 5)
+  const { service } = worldOf('a')
+  for (let s = 0; s < 10; s++) logger.request(service, 200, 1, T0 + s * 1000)
+  t.equal(logger.tps(5, T0 + 10_000), 1)
+})
