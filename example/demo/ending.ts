@@ -25,9 +25,11 @@ export async function end (code: number): Promise<void> {
 /** Runs `main` and ends with its exit code; or earlier, when a signal, a closed pipe or an error says so. */
 export function run (main: () => Promise<number>): void {
   const fail = (error: unknown): void => {
-    // What breaks because everything is being stopped is no news.
-    if (!isEnding) console.error(error instanceof Error ? error.message : error)
-    end(1)
+    // What breaks because everything is being stopped is no news; and Ctrl-C may reach a child before it reaches us.
+    setTimeout(() => {
+      if (!isEnding) console.error(error instanceof Error ? error.message : error)
+      end(1)
+    }, 20)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => { end(128 + constants.signals[signal]) })

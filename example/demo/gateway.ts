@@ -13,7 +13,8 @@ export interface Gateway {
 /** Everything below /shop goes to the services that `etcd` knows, or to `services` when there is no etcd. */
 export async function startGateway (etcd: string | null, services: Three, options: UpstreamEtcdOptions): Promise<Gateway> {
   const peers = { [SERVICE]: Object.fromEntries(services.map(({ id, value }) => [id, value])) }
-  const app = Fastify()
+  // A client that keeps its connection does not hold up the end of the demo.
+  const app = Fastify({ forceCloseConnections: true })
   await app.register(upstreamEtcd, {
     ...(etcd === null ? { peers } : { etcd }),
     keyPrefix: KEY_PREFIX,
