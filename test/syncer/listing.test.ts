@@ -1,0 +1,116 @@
+import t from 'tap'
+import { entry, PREFIX, Registry } from '../fixtures/registry.js'
+
+const listing = (weightOfB = 2) => [
+  entry('shop', { panic: 0.7 }, 1),
+  entry('shop/10.0.0.1:80', { weight: 1 }, 2),
+  entry('shop/10.0.0.2:80', { weight: weightOfB }, 3),
+  entry('a/b/10.0.0.3:80', '', 4)
+]
+
+t.test('the first listing', async t => {
+  const registry = new Registry()
+  t.equal(registry.syncer.position, null)
+  t.same(registry.list(listing()), ['settings shop', 'added shop/10.0.0.1:80', 'added shop/10.0.0.2:80', 'added a/b/10.0.0.3:80'])
+  t.same(registry.peers, ['a/b/10.0.0.3:80=1', 'shop/10.0.0.1:80=1', 'shop/10.0.0.2:80=2'])
+  t.equal(registry.store.get('shop')?.settings.panic, 0.7)
+  t.equal(registry.state('shop', '10.0.0.1:80')?.rampFrom, null, 'nobody ramps up who was there before')
+})
+
+t.test('a relisting that changes nothing changes nothing, stamps included', async t => {
+  const registry = new Registry()
+  registry.list(listing())
+  const { stamps } = registry
+  const states = [...registry.store.get('shop')?.peers.values() ?? []]
+  t.same(registry.list(listing(), true, 200n), [])
+  t.same(registry.stamps, stamps)
+  t.same([...registry.store.get('shop')?.peers.values() ?? []].map((state, i) => state === states[i]), [true, true])
+  t.equal(registry.syncer.position?.cursor, 200n)
+})
+
+t.test('from another history what says the same is no change either', async t => {
+  const registry = new Registry()
+  registry.list(listing().slice(1))
+  const { stamps } = registry
+  const later = listing().slice(1).map(it => ({ ...it, modRevision: it.modRevision + 1000n, lease: 7n }))
+  t.same(registry.list(later, false, 2000n), [])
+  t.same(registry.stamps, stamps)
+  t.equal(registry.state('shop', '10.0.0.1:80')?.peer.modRevision, 1002n)
+})
+
+t.test('from another history the same revision may hold another value', async t => {
+  const registry = new Registry()
+  registry.list(listing())
+  t.same(registry.list(listing(9), false)?.filter(change => !change.startsWith('settings')), ['changed shop/10.0.0.2:80'])
+})
+
+t.test('a relisting is applied as a difference', async t => {
+  const registry = new Registry()
+  registry.list(listing())
+  const kept = registry.state('shop', '10.0.0.1:80')
+  const others = registry.stamps['a/b']
+  registry.now += 60_000
+  const changes = registry.list([
+    entry('shop', { panic: 0.7 }, 1), entry('shop/10.0.0.1:80', { weight: 5 }, 150),
+    entry('shop/10.0.0.9:80', '', 151), entry('a/b/10.0.0.3:80', '', 4)
+  ], true, 200n)
+  t.same(changes, ['changed shop/10.0.0.1:80', 'added shop/10.0.0.9:80', 'removed shop/10.0.0.2:80'])
+  t.equal(registry.state('shop', '10.0.0.1:80'), kept, 'what was learned of it stays')
+  t.equal(registry.stamps['a/b'], others)
+  t.equal(registry.state('shop', '10.0.0.9:80')?.rampFrom, registry.now, 'who came later ramps up')
+  t.equal(registry.store.get('shop')?.revision, 200n)
+})
+
+t.test('a service whose last key is gone is forgotten, unless somebody names it', async t => {
+  const registry = new Registry()
+  registry.list([entry('a/10.0.0.1:80', '', 1), entry('b/10.0.0.1:80', '', 2)])
+  registry.store.ensure('b').pinned = true
+  t.same(registry.delete('a/10.0.0.1:80'), ['removed a/10.0.0.1:80'])
+  registry.delete('b/10.0.0.1:80')
+  t.equal(registry.store.get('a'), undefined)
+  t.equal(registry.store.get('b')?.peers.size, 0)
+})
+
+t.test('an empty listing from another history is refused, from the same one it is obeyed', async t => {
+  const nothing = [[], [entry('shop', { panic: 0.1 }, 900)], [entry('shop/x', 'no address', 901)]]
+  for (const entries of nothing) {
+    const registry = new Registry()
+    registry.list(listing())
+    const before = registry.syncer.position
+    t.equal(registry.list(entries, false, 900n), null)
+    t.equal(registry.peers.length, 3)
+    t.equal(registry.store.get('shop')?.settings.panic, 0.7)
+    t.same(registry.syncer.position, before)
+    t.equal(registry.list([entry('new/10.9.9.9:80', '', 902)], false, 902n)?.length, 5, 'one registration is a registry')
+    t.same(registry.peers, ['new/10.9.9.9:80=1'])
+  }
+  const registry = new Registry()
+  registry.list(listing())
+  t.equal(registry.list([], true, 900n)?.length, 4)
+  t.same(registry.peers, [])
+  t.same(registry.list([], false, 5n), [], 'nothing is known that could be lost')
+})
+
+t.test('a registry that is empty from the start is a registry', async t => {
+  const registry = new Registry()
+  t.same(registry.list([], false, 7n), [])
+  t.same(registry.syncer.position, { cursor: 7n, keys: 0, anchor: null })
+})
+
+t.test('position: the cursor is the last revision applied, the anchor a key that is held', async t => {
+  const registry = new Registry()
+  registry.list(listing().slice(1))
+  t.same(registry.syncer.position, { cursor: 100n, keys: 3, anchor: { key: `${PREFIX}a/b/10.0.0.3:80`, modRevision: 4n } })
+  registry.put('shop/10.0.0.1:80', { weight: 4 })
+  t.same(registry.syncer.position, { cursor: 101n, keys: 3, anchor: { key: `${PREFIX}shop/10.0.0.1:80`, modRevision: 101n } })
+  registry.delete('shop/10.0.0.1:80')
+  const position = registry.syncer.position
+  t.same([position?.cursor, position?.keys], [102n, 2])
+  t.match(position?.anchor, { key: `${PREFIX}shop/10.0.0.2:80`, modRevision: 3n }, 'another key that is held')
+  registry.delete('nobody/knows:1')
+  t.equal(registry.syncer.position?.cursor, 103n)
+  registry.list([], true, 110n)
+  t.same(registry.syncer.position, { cursor: 110n, keys: 0, anchor: null })
+  t.same(registry.apply([]), [], 'no news do not move it')
+  t.equal(registry.syncer.position?.cursor, 110n)
+})
