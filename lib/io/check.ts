@@ -2,11 +2,13 @@ import { connect } from 'node:net'
 import { Agent } from 'undici'
 import type { CheckAnswer, CheckTask } from '../health/checks.js'
 import { now } from './clock.js'
+import { connector } from './connector.js'
 import { originOf } from './pools.js'
 
 /** Carries out active checks, each on a connection of its own: whether a peer takes new ones is part of the question. */
 export class Checker {
-  readonly #agent = new Agent({ pipelining: 0 })
+  /** The check's own time-out ends a connection that does not come about; this one only bounds what it leaves behind. */
+  readonly #agent = new Agent({ pipelining: 0, connect: connector(60_000) })
 
   /** One check. Never rejects; a check that cannot be made has failed. */
   async run (task: CheckTask): Promise<CheckAnswer> {

@@ -1,6 +1,7 @@
 import { Pool } from 'undici'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
+import { connector } from './connector.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
@@ -28,7 +29,7 @@ export class Pools {
       keepAliveTimeout: settings.pool.keepAlive,
       keepAliveMaxTimeout: settings.pool.keepAlive,
       pipelining: 1,
-      connect: { timeout: settings.timeouts.connect }
+      connect: connector(settings.timeouts.connect)
     })
     this.#pools.set(state, { pool, settings, origin })
     return pool

@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici'
 import { ConnectError, NoPeerError, NotReadyError, QueueFullError } from '../errors.js'
 import { EXCHANGE, type Exchange } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
@@ -60,8 +61,10 @@ export class Transport {
       headers: options.headers,
       body: options.body ?? null,
       headersTimeout: timeouts.headers,
-      bodyTimeout: timeouts.body
-    }, attempt)
+      bodyTimeout: timeouts.body,
+      // Always the same, or undici would reconnect for every Host header that differs from the last one.
+      servername: pick.peer.host
+    } as Dispatcher.DispatchOptions, attempt)
   }
 
   #nobody ({ service }: Exchange): Error {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import replyFrom from '@fastify/reply-from'
@@ -160,6 +162,20 @@ t.test('errors: 502, 503, 504, never 500, and no address', async t => {
     t.notMatch(body, /127\.0\.0\.1|192\.0\.2\.1/)
     t.match(gateway.app.upstreams.status().services[0], { inflight: 0 })
   }
+})
+
+t.test('a peer by TLS must have a certificate that is trusted', async t => {
+  const pem = (name: string) => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
+  const server = createTlsServer({ cert: pem('server.pem'), key: pem('server.key') }, (_request, response) => { response.end() })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  const gateway = await startGateway(t, { peers: { shop: { [`127.0.0.1:${port}`]: { scheme: 'https', checkurl: '/up' } } }, routes, check: { interval: 30, fall: 1 }, panic: 0 })
+  await until(() => gateway.app.upstreams.status().services[0]?.peers[0]?.state === 'down', { what: 'the failed check' })
+  t.match(gateway.app.upstreams.status().services[0]?.peers[0]?.reason, /GET \/up: unable to (?:verify|get local)/)
+  const blind = await startGateway(t, { peers: { shop: { [`127.0.0.1:${port}`]: { scheme: 'https' } } }, routes })
+  t.match(JSON.parse((await blind.send('/shop')).body), { statusCode: 502, code: 'FST_UPSTREAM_CONNECT' })
 })
 
 t.test('no peer, everyone at its bound, shed', async t => {

@@ -59,10 +59,13 @@ t.test('a peer that answers 500 is ejected with a reason and comes back', async 
 
 t.test('a peer that answers 404 is not, and clients that leave speak against nobody', async t => {
   const missing = await startPeer(t, { status: 404 })
-  const slow = await startPeer(t, { delay: 5000 })
+  const slow = await startPeer(t, { handler: () => {} })
   const gateway = await gatewayFor(t, [missing, slow], { routes: [{ prefix: '/shop', service: 'shop' }] })
-  const leaving = Array.from({ length: 20 }, async () => await fetch(`${gateway.url}/shop`, { signal: AbortSignal.timeout(100) }).then(async answer => await answer.text(), () => 'left'))
-  await Promise.all(leaving)
+  const leave = new AbortController()
+  const clients = Array.from({ length: 20 }, async () => await fetch(`${gateway.url}/shop`, { signal: leave.signal }).then(async answer => await answer.text(), () => 'left'))
+  await until(() => slow.hits === 10 && missing.counts.get(404) === 10, { what: 'all requests at the peers' })
+  leave.abort()
+  await Promise.all(clients)
   await until(() => service(gateway).inflight === 0, { what: 'the end of what was left alone' })
   t.match(view(gateway, missing), { eligible: true, ejections: 0, responses: { '4xx': 10 } })
   t.match(view(gateway, slow), { eligible: true, ejections: 0, errors: { aborted: 10 } })
