@@ -63,7 +63,7 @@ export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Ve
   const streak = answer.ok ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1
   state.lastCheck = { ...answer, at: now, streak }
   if (answer.ok && state.check !== 'passing' && (state.check !== 'failing' || streak >= settings.rise)) {
-    return pass(service, state, now)
+    return pass(service, state, streak, now)
   }
   if (!answer.ok && state.check !== 'failing' && -streak >= settings.fall) {
     return fail(service, state, `${-streak} checks failed in a row: ${answer.error ?? 'no answer'}`, now)
@@ -71,7 +71,7 @@ export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Ve
   return undefined
 }
 
-function pass (service: Service, state: PeerState, now: number): Verdict | undefined {
+function pass (service: Service, state: PeerState, streak: number, now: number): Verdict | undefined {
   const was = state.check
   state.check = 'passing'
   state.checkReason = null
@@ -84,7 +84,7 @@ function pass (service: Service, state: PeerState, now: number): Verdict | undef
   }
   service.touch()
   if (was === 'unchecked') return undefined
-  const reason = was === 'probing' ? 'the first check passed' : `${state.lastCheck?.streak ?? 1} checks passed in a row`
+  const reason = was === 'probing' ? 'the first check passed' : `${streak} checks passed in a row`
   return { action: 'up', service: service.name, peer: state.peer.id, reason, since: now, until: null }
 }
 

@@ -11,7 +11,7 @@ export class Claims {
   /** Adds or replaces what `registration.peer.key` says of this peer, and returns what counts now. */
   set ({ service, peer }: Registration): Peer {
     const name = nameOf(service, peer)
-    const claims = (this.#peers.get(name) ?? []).filter(claim => claim.key !== peer.key)
+    const claims = this.#others(name, peer)
     claims.push(peer)
     this.#peers.set(name, claims)
     return latest(claims)
@@ -20,13 +20,17 @@ export class Claims {
   /** Withdraws the key's claim, and returns what counts now: another key's word, or undefined when nobody names it. */
   withdraw ({ service, peer }: Registration): Peer | undefined {
     const name = nameOf(service, peer)
-    const claims = (this.#peers.get(name) ?? []).filter(claim => claim.key !== peer.key)
+    const claims = this.#others(name, peer)
     if (claims.length > 0) {
       this.#peers.set(name, claims)
       return latest(claims)
     }
     this.#peers.delete(name)
     return undefined
+  }
+
+  #others (name: string, peer: Peer): Peer[] {
+    return (this.#peers.get(name) ?? []).filter(claim => claim.key !== peer.key)
   }
 }
 

@@ -91,6 +91,20 @@ t.test('when checks are slow and many, every peer still gets its turn, newcomers
   t.ok(first !== undefined && first.at - joins <= 520, 'as soon as there is room')
 })
 
+t.test('it says when checks are waiting and there is room for a batch of them', async t => {
+  const world = worldOf(6, { concurrency: 4 })
+  t.notOk(world.health.isBehind(world.service), 'nobody has asked yet')
+  const tasks = world.due()
+  t.notOk(world.health.isBehind(world.service), 'no room')
+  for (const task of tasks.splice(0, 2)) world.conclude(task, true)
+  t.ok(world.health.isBehind(world.service), 'half of them are done, and two more wait')
+  t.equal(world.due().length, 2)
+  for (const task of tasks.splice(0)) world.conclude(task, true)
+  t.notOk(world.health.isBehind(world.service), 'nobody waits')
+  world.service.configure({ ...world.service.settings, check: false }, true)
+  t.notOk(world.health.isBehind(world.service))
+})
+
 t.test('another interval counts at once', async t => {
   const world = worldOf(1, { interval: 3_600_000, jitter: 0 })
   run(world, 1000, 10)
