@@ -86,7 +86,7 @@ export const ResetError = failure('FST_UPSTREAM_RESET', 'connection to a peer of
 export const TimeoutError = failure('FST_UPSTREAM_TIMEOUT', 'service %s did not answer in time', 504)
 
 /** Not in step with the registry in time; takes the reason in words. 500. */
-export class SyncError extends createError<'FST_UPSTREAM_SYNC', 500, Arguments>('FST_UPSTREAM_SYNC', 'not in step with the registry: %s', 500) {
+export class SyncError extends createError<'FST_UPSTREAM_SYNC', 500, Arguments>('FST_UPSTREAM_SYNC', 'not ready: %s', 500) {
   constructor (reason: string, details: Details = {}) {
     super(...withCause(reason, details))
   }

@@ -80,10 +80,12 @@ class Composition implements Gateway {
   start (): void {
     this.#keepTicking()
     this.#source.start(this.#feed())
-    const wrong = [...this.syncer.invalidKeys][0]
-    if (this.settings.peers !== null && wrong !== undefined) {
-      throw new BadOptionError('peers', 'registrations as in etcd', `${wrong[0]}: ${wrong[1]}`)
-    }
+    if (this.settings.peers === null) return
+    const [key, error] = [...this.syncer.invalidKeys][0] ?? []
+    if (key !== undefined) throw new BadOptionError('peers', 'registrations as in etcd', `${key}: ${error}`)
+    // In etcd such a key holds the settings of a service; in code those have an option of their own.
+    const unaddressed = [...this.store.services.values()].find(service => service.settingsKey)
+    if (unaddressed !== undefined) throw new BadOptionError('peers', '{ service: { \'host:port\': value } }', unaddressed.name)
   }
 
   async close (): Promise<void> {

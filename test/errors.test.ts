@@ -15,7 +15,7 @@ t.test('the table: code, status, message', async (t) => {
     [new errors.CONNECT('orders'), 'CONNECT', 502, 'no connection to a peer of service "orders"'],
     [new errors.RESET('orders'), 'RESET', 502, 'connection to a peer of service "orders" was reset'],
     [new errors.TIMEOUT('orders'), 'TIMEOUT', 504, 'service "orders" did not answer in time'],
-    [new errors.SYNC('no answer in 3000 ms'), 'SYNC', 500, 'not in step with the registry: no answer in 3000 ms']
+    [new errors.SYNC('no answer in 3000 ms'), 'SYNC', 500, 'not ready: no answer in 3000 ms']
   ] as const
   for (const [error, name, statusCode, message] of rows) {
     t.ok(error instanceof Error)

@@ -47,7 +47,7 @@ export interface RouteSettings {
   readonly service: string | ((request: FastifyRequest) => string)
   /** What takes the place of `prefix` at the peer. */
   readonly rewritePrefix: string
-  /** Null means all that Fastify knows. */
+  /** Null means all that proxied routes take. */
   readonly methods: readonly string[] | null
   readonly constraints: Readonly<Record<string, unknown>> | null
   readonly hooks: RouteHooks

@@ -81,7 +81,7 @@ export interface RouteOptions extends ServiceOptions, RouteHooks {
   service: string | ((request: FastifyRequest) => string)
   /** What takes the place of `prefix` at the peer. Default `/`. */
   rewritePrefix?: string
-  /** In upper case; default all that Fastify knows. */
+  /** In upper case; default DELETE, GET, HEAD, OPTIONS, PATCH, POST and PUT. */
   methods?: readonly string[]
   /** As in any Fastify route. */
   constraints?: Readonly<Record<string, unknown>>

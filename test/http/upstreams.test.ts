@@ -129,6 +129,7 @@ t.test('wrong options refuse to register, and leave nothing', async t => {
     [{ peers: {}, panic: 2 }, /option "panic" must be a number from 0 to 1, got 2/],
     [{ peers: { shop: { '127.0.0.1:99999': {} } } }, /option "peers".*99999/],
     [{ peers: { shop: { '127.0.0.1:1': { weight: -1 } } } }, /option "peers".*weight/],
+    [{ peers: { shop: { 'no-port': {} } } }, /option "peers".*host:port.*shop\/no-port/],
     [{ peers: {}, routes: [{ prefix: 'x', service: 's' }] }, /routes/]
   ]
   for (const [options, message] of table) {
