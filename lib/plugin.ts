@@ -22,6 +22,7 @@ import { Transport } from './io/transport.js'
 import { Logger } from './logger/logger.js'
 import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
 import { Picker } from './picker/picker.js'
+import type { PeerState } from './store/peer.js'
 import type { Service } from './store/service.js'
 import { shortestWait, type ServiceSettings } from './store/settings.js'
 import { Store } from './store/store.js'
@@ -130,9 +131,8 @@ class Composition implements Gateway {
   /** What the registry changed goes to health, to the connections, to the log. */
   #adopt (changes: readonly Change[], boot: boolean): void {
     const at = now()
-    const touched = new Set<Service>()
+    const added = new Map<Service, PeerState[]>()
     for (const change of changes) {
-      touched.add(change.service)
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
         this.journal.add(change.service.name, { at, peer: null, event: 'settings', reason: null })
@@ -140,14 +140,15 @@ class Composition implements Gateway {
         const { state, type } = change
         if (type === 'removed') this.transport.release(state)
         else this.#health.admit(change.service, state, type === 'added', boot, at)
+        const states = added.get(change.service) ?? []
+        if (type === 'added' && states.push(state) === 1) added.set(change.service, states)
         this.journal.add(change.service.name, { at, peer: state.peer.id, event: type, reason: null })
       }
+      if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
     if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
-    for (const service of touched) {
-      if (this.store.get(service.name) === undefined) this.journal.drop(service.name)
-      this.#check(service)
-    }
+    // At once for who is new, and only for them: an event costs the same however many peers there are.
+    for (const [service, states] of added) this.#check(service, states)
     this.waiters.check()
   }
 
@@ -171,8 +172,8 @@ class Composition implements Gateway {
     this.waiters.check()
   }
 
-  #check (service: Service): void {
-    for (const task of this.#health.due(service, now())) this.#run(task).catch(error => this.#log.error(error))
+  #check (service: Service, peers?: readonly PeerState[]): void {
+    for (const task of this.#health.due(service, now(), peers)) this.#run(task).catch(error => this.#log.error(error))
   }
 
   async #run (task: CheckTask): Promise<void> {

@@ -58,16 +58,16 @@ export class Health {
   }
 
   /**
-   * The checks due at `now`; each must be concluded. Never two of one peer, at most `concurrency` of a service; who has
-   * waited longest goes first, so that slow checks of many peers leave nobody out.
+   * The checks due at `now`, of these peers or of all; each must be concluded. Never two of one peer, at most
+   * `concurrency` of a service; who has waited longest goes first, so that slow checks of many peers leave nobody out.
    */
-  due (service: Service, now: number): CheckTask[] {
+  due (service: Service, now: number, peers: Iterable<PeerState> = service.peers.values()): CheckTask[] {
     const settings = service.settings.check
     if (settings === false) return []
     const rounds = this.#roundsOf(service)
     const room = settings.concurrency - rounds.checking
     const waiting: Array<{ task: CheckTask, schedule: Schedule, dueAt: number }> = []
-    for (const state of room > 0 ? service.peers.values() : []) {
+    for (const state of room > 0 ? peers : []) {
       const path = targetOf(state.peer, settings)
       if (path === undefined) continue
       const schedule = this.#scheduleOf(state)

@@ -51,13 +51,13 @@ export type PeerStatus = ReturnType<typeof peerStatus>
 
 /** One service with its peers, sorted by id. */
 export function serviceStatus (gateway: Gateway, service: Service, now: number) {
-  const { picker, node, logger } = gateway
+  const { picker, logger } = gateway
   const seconds = Math.min(REACH, logger.seconds)
   // The plan first: bringing it up to date also brings the ramps up to date.
   const shares = picker.shares(service, now)
   const { panic } = picker.plan(service, now)
   const states = [...service.peers.values()].sort((a, b) => a.peer.id < b.peer.id ? -1 : 1)
-  const recents = new Map(states.map(state => [state, recent(state, seconds, state.joinedAt, now)]))
+  const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
   return {
     name: service.name,
@@ -68,7 +68,7 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
     peersEligible: states.filter(isEligible).length,
     panic,
     inflight: states.reduce((sum, { inflight }) => sum + inflight, 0),
-    ...rates(recent(service, seconds, node.startedAt, now)),
+    ...rates(recent(service, seconds, now)),
     peers: states.map(state => peerStatus(state, shares.get(state), recents.get(state), attempts))
   }
 }

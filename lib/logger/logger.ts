@@ -21,7 +21,7 @@ export class Logger {
 
   /** One attempt at a peer has ended. A client that left counts as 499, and against nobody. */
   attempt (state: PeerState, outcome: Outcome, now: number): void {
-    const record = ensureRecord(state, this.seconds)
+    const record = ensureRecord(state, this.seconds, now)
     const second = Math.floor(now / 1000)
     if ('status' in outcome) {
       record.classes[classOf(outcome.status)]++
@@ -42,7 +42,7 @@ export class Logger {
       this.#requests[slot] = 0
     }
     (this.#requests[slot] as number)++
-    const record = ensureRecord(service, this.seconds)
+    const record = ensureRecord(service, this.seconds, now)
     record.classes[classOf(status)]++
     record.window.answer(second, status, ms, ms)
   }

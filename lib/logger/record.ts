@@ -15,12 +15,15 @@ export function classOf (status: number): StatusClass {
 /** What the logger keeps for one peer or one service, made when the first request ends. */
 export class TrafficRecord {
   readonly window: Window
+  /** When the first request ended, epoch ms: rates of the first minute are taken from then. */
+  readonly since: number
   /** Answers since first seen by class: `classes[2]` are the 2xx. */
   readonly classes: Record<StatusClass, number> = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
   readonly errors = noErrors()
 
-  constructor (seconds: number) {
+  constructor (seconds: number, now: number) {
     this.window = new Window(seconds)
+    this.since = now
   }
 }
 
@@ -29,10 +32,10 @@ export function recordOf (owner: PeerState | Service): TrafficRecord | null {
   return owner.statistics instanceof TrafficRecord ? owner.statistics : null
 }
 
-/** The record of `owner`, made when there is none. */
-export function ensureRecord (owner: PeerState | Service, seconds: number): TrafficRecord {
+/** The record of `owner`, made at `now` when there is none. */
+export function ensureRecord (owner: PeerState | Service, seconds: number, now: number): TrafficRecord {
   if (owner.statistics instanceof TrafficRecord) return owner.statistics
-  const record = new TrafficRecord(seconds)
+  const record = new TrafficRecord(seconds, now)
   owner.statistics = record
   return record
 }

@@ -59,19 +59,20 @@ export function report (service: Service, peers: Iterable<PeerState>, seconds: n
 }
 
 /**
- * The last `seconds` seconds of a peer or a service. Rates of one that is younger than that are taken over its age, at
- * least one second; `bornAt` is epoch ms.
+ * The last `seconds` seconds of a peer or a service. While its first request is younger than that, rates are taken over
+ * the time since then, at least one second.
  */
-export function recent (owner: PeerState | Service, seconds: number, bornAt: number, now: number): Recent {
+export function recent (owner: PeerState | Service, seconds: number, now: number): Recent {
+  const record = recordOf(owner)
+  if (record === null) return { requests: 0, rps: 0, errorRate: null, latencyMs: quantiles(undefined, 1) }
   const last = Math.floor(now / 1000)
-  const sum = recordOf(owner)?.window.sum(last - seconds + 1, last)
-  if (sum === undefined) return { requests: 0, rps: 0, errorRate: null, latencyMs: quantiles(undefined, 1) }
+  const sum = record.window.sum(last - seconds + 1, last)
   const failed = sum.errors.connect + sum.errors.timeout + sum.errors.reset
   const requests = sum.count + failed
   const judged = requests - (sum.codes.get(CLIENT_CLOSED) ?? 0)
   let bad = failed
   for (const [code, count] of sum.codes) if (code >= 500) bad += count
-  const span = Math.min(seconds, Math.max(1, (now - bornAt) / 1000))
+  const span = Math.min(seconds, Math.max(1, (now - record.since) / 1000))
   return { requests, rps: requests / span, errorRate: judged === 0 ? null : bad / judged, latencyMs: quantiles(sum, 1) }
 }
 

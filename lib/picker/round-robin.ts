@@ -5,8 +5,10 @@ import type { Balancer, Candidate } from './balancer.js'
 const SCALE_BITS = 40
 /** The largest power of two that a double holds: weights may be as small as doubles are. */
 const MAX_EXPONENT = 1023
-/** A cycle is walked through when that costs no more than this many looks at a candidate. */
-const MAX_LOOKS = 50_000
+/** A cycle is walked through when that costs no more than this many looks at a candidate, or some 0.5 ms. */
+const MAX_LOOKS = 20_000
+/** The same for the random start, which comes once. */
+const START_LOOKS = 1_000_000
 
 /**
  * nginx's smooth weighted round robin (2012, "Upstream: smooth weighted round-robin balancing"): a pick raises every
@@ -45,7 +47,7 @@ export class RoundRobin implements Balancer {
     this.#rest = new Float64Array(candidates.length)
     const cycle = this.#total / this.#weights.reduce(greatestDivisor, 0)
     if (cycle * candidates.length <= MAX_LOOKS) this.#enter(debts, cycle)
-    else if (!this.#started) this.#skip(Math.floor(this.#random() * MAX_LOOKS / candidates.length))
+    else if (!this.#started) this.#skip(Math.floor(this.#random() * START_LOOKS / candidates.length))
     this.#started = true
   }
 

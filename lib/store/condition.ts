@@ -92,7 +92,10 @@ export function serviceCondition (service: Service, panic: boolean): { state: Se
   const wanted = states.filter(inRotation)
   if (wanted.length === 0) return { state: 'empty', reason: `all ${states.length} peers are out on purpose` }
   const eligible = wanted.filter(isEligible).length
-  if (panic) return { state: 'panic', reason: `only ${wanted.filter(isHealthy).length} of ${wanted.length} peers are healthy, so health is ignored` }
+  if (panic) {
+    const judged = wanted.filter(({ check }) => check !== 'probing')
+    return { state: 'panic', reason: `only ${judged.filter(isHealthy).length} of ${judged.length} peers are healthy, so health is ignored` }
+  }
   if (eligible === 0) return { state: 'down', reason: `none of ${wanted.length} peers is eligible` }
   const bad = wanted.map(conditionOf).filter(({ state }) => state === 'down' || state === 'ejected' || state === 'degraded')
   if (bad.length > 0) return { state: 'degraded', reason: `${bad.length} of ${wanted.length} peers are failing` }
