@@ -110,7 +110,7 @@ t.test('a path that stalls makes it stale, traffic goes on, and nothing is lost'
   proxy.stall()
   await etcd.put(key(peer.id), '{"weight": 9}')
   await until(() => registry(gateway).state === 'stale', { what: 'the stale registry', timeout: 15_000 })
-  t.ok(Number(registry(gateway).stalenessMs) > 6000)
+  t.ok(Number(registry(gateway).stalenessMs) >= 6000)
   t.equal((await gateway.send('/shop')).status, 200)
   t.equal((await gateway.send('/_upstreams/ready')).status, 200, 'stale is ready')
   proxy.cut()
