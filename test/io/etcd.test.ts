@@ -138,3 +138,25 @@ t.test('a store that was replaced', async t => {
   await proxy.accept()
   await until(() => ports(gateway).length === 0, { what: 'the end of the last peer', timeout: 20_000 })
 })
+
+t.test('however often the watch broke, etcd is asked once in three seconds', async t => {
+  const etcd = await startEtcd(t)
+  const proxy = await startTcpProxy(t, etcd.port)
+  const gateway = await startGateway(t, { etcd: `http://127.0.0.1:${proxy.port}`, routes })
+  for (let cut = 1; cut <= 6; cut++) {
+    // News that arrive are the sign that the watch is there, and make the next pause a short one.
+    await etcd.put(key(`127.0.0.1:${cut}`), '{}')
+    await until(() => ports(gateway).length === cut, { what: `peer ${cut}`, timeout: 20_000 })
+    proxy.cut()
+    await until(() => registry(gateway).reconnects >= cut, { what: `reconnect ${cut}` })
+  }
+  const seen = new Set<string | null>()
+  const verifications = async (n: number): Promise<void> => {
+    seen.clear()
+    await until(() => seen.add(registry(gateway).lastVerifiedAt).size > n, { what: `${n} verifications`, timeout: 30_000 })
+  }
+  await verifications(1)
+  const started = performance.now()
+  await verifications(2)
+  t.ok(performance.now() - started > 3000, 'two of them are not nearer than one interval')
+})

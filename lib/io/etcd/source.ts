@@ -57,7 +57,7 @@ export class EtcdSource implements Source {
         if (error instanceof Compacted) this.#listAgain = error.message
         feed.failed(this.#sentence(error))
       }
-      await this.#wait(this.#pause * (0.5 + Math.random() / 2))
+      await wait(this.#pause * (0.5 + Math.random() / 2), this.#closing.signal)
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
       feed.reconnecting()
     }
@@ -74,11 +74,13 @@ export class EtcdSource implements Source {
       this.#pause = FIRST_PAUSE
     })
     this.#watch = watch
+    const over = new AbortController()
     // Closing may have come while the watch was being created.
     if (this.#closing.signal.aborted) watch.cancel()
     try {
-      await Promise.race([watch.ended, this.#keepVerifying(feed)])
+      await Promise.race([watch.ended, this.#keepVerifying(feed, AbortSignal.any([over.signal, this.#closing.signal]))])
     } finally {
+      over.abort()
       this.#watch = null
       watch.cancel()
     }
@@ -102,27 +104,28 @@ export class EtcdSource implements Source {
   }
 
   /** Asks again and again whether everything written has arrived. A failing read disturbs nothing; missed news do. */
-  async #keepVerifying (feed: Feed): Promise<never> {
-    for (;;) {
-      await this.#verify(feed)
-      await this.#wait(VERIFY_EVERY * (0.8 + 0.4 * Math.random()))
-      if (this.#closing.signal.aborted) throw new Error('closed')
+  async #keepVerifying (feed: Feed, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      await this.#verify(feed, over)
+      await wait(VERIFY_EVERY * (0.8 + 0.4 * Math.random()), over)
     }
   }
 
-  async #verify (feed: Feed): Promise<void> {
+  async #verify (feed: Feed, over: AbortSignal): Promise<void> {
     const position = (): Position => feed.position ?? { cursor: 0n, keys: 0, anchor: null }
     const deadline = Date.now() + NEWS_WITHIN
     try {
       let expected = await outstanding(this.#clients.calls, this.#prefix, position)
-      while (expected !== null && Date.now() < deadline && !this.#closing.signal.aborted) {
-        await this.#wait(LOOK_AGAIN)
+      while (expected !== null && Date.now() < deadline && !over.aborted) {
+        await wait(LOOK_AGAIN, over)
         if (expected !== 'unknown' && expected <= position().cursor) expected = null
         else expected = await outstanding(this.#clients.calls, this.#prefix, position)
       }
+      if (over.aborted) return
       if (expected === null) return feed.verified()
     } catch (error) {
-      return feed.failed(this.#sentence(error))
+      if (!over.aborted) feed.failed(this.#sentence(error))
+      return
     }
     this.#listAgain = 'the watch missed changes'
     throw new Error(this.#listAgain)
@@ -133,8 +136,9 @@ export class EtcdSource implements Source {
     const message = error instanceof Error ? error.message : String(error)
     return `etcd (${this.#hosts}): ${message.replace(/\.? ?Resolution note:\s*$/, '')}`
   }
+}
 
-  async #wait (ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
-  }
+/** Ends early, and without an error, when the signal comes. It keeps no process alive. */
+async function wait (ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {})
 }
