@@ -74,7 +74,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
     // 1xx answers are between the peer and us.
     if (statusCode < 200 || this.#over) return
-    clearTimeout(this.#call.deadline)
     this.#status = statusCode
     this.#ttfb = this.#elapsed()
     if (this.#info !== undefined) Object.assign(this.#info, { status: statusCode, ms: this.#ttfb })
@@ -124,7 +123,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   #close (outcome: Outcome): void {
     this.#over = true
-    if (this.#body === null) clearTimeout(this.#call.deadline)
     if (this.#info !== undefined) {
       this.#info.ms = outcome.ms
       if ('error' in outcome) this.#info.error = outcome.error

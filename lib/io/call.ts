@@ -24,7 +24,6 @@ export type ForwardCallback = (error: Error | null, response?: ForwardResponse) 
 export interface Call {
   readonly exchange: Exchange
   readonly options: ForwardOptions
+  /** Ends the time for all attempts and answers; to be called once. */
   readonly callback: ForwardCallback
-  /** Bounds all attempts until response headers. */
-  deadline: NodeJS.Timeout | undefined
 }

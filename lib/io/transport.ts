@@ -27,9 +27,15 @@ export class Transport {
   request (options: ForwardOptions, callback: ForwardCallback): void {
     const exchange = options.headers[EXCHANGE]
     if (exchange === undefined) throw new Error('only reply.forward and proxied routes forward by this transport')
-    const call: Call = { exchange, options, callback, deadline: undefined }
-    call.deadline = setTimeout(() => exchange.stop?.('timeout'), exchange.total)
-    this.#attempt(call)
+    const deadline = setTimeout(() => exchange.stop?.('timeout'), exchange.total)
+    this.#attempt({
+      exchange,
+      options,
+      callback: (error, response) => {
+        clearTimeout(deadline)
+        callback(error, response)
+      }
+    })
   }
 
   /** A removed peer's connections finish, then close. */
@@ -44,10 +50,7 @@ export class Transport {
   #attempt (call: Call, previous?: Error): void {
     const { exchange, options } = call
     const pick = exchange.next(this.#picker, this.#clock())
-    if (pick === undefined) {
-      clearTimeout(call.deadline)
-      return call.callback(previous ?? this.#nobody(exchange))
-    }
+    if (pick === undefined) return call.callback(previous ?? this.#nobody(exchange))
     const attempt = new Attempt(call, pick, this.#clock, error => {
       exchange.exclude(pick.state)
       this.#attempt(call, new ConnectError(exchange.service.name, { cause: error }))

@@ -199,6 +199,16 @@ t.test('no peer, everyone at its bound, shed', async t => {
   t.same(new Set((await gateway.sendMany(10, '/shop')).map(({ status }) => status)), new Set([200]))
 })
 
+t.test('one deadline covers all attempts', async t => {
+  const hang = await startPeer(t, { handler: () => {} })
+  const refused = [`127.0.0.1:${await refusedPort()}`, `127.0.0.1:${await refusedPort()}`]
+  const gateway = await startGateway(t, { peers: of(...refused, hang), routes, timeouts: { total: 150 }, outlier: false })
+  const started = performance.now()
+  const answers = await Promise.all(Array.from({ length: 6 }, async () => await gateway.send('/shop')))
+  t.same(answers.map(({ status }) => status), [504, 504, 504, 504, 504, 504])
+  t.ok(performance.now() - started < 5000, 'not the 30 s of one attempt')
+})
+
 t.test('a client that leaves ends the attempt at once', async t => {
   let left = 0
   const hang = await startPeer(t, { handler: (request, response) => { response.once('close', () => { left++ }); request.resume() } })

@@ -27,12 +27,18 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
   const ended = new Promise<never>((_resolve, reject) => { fail = reject })
   // Whoever gives the watch up early need not hear how it ends. The error listener stays: a cancel is one too.
   ended.catch(() => {})
-  const cancel = (): void => { stream.cancel() }
+  let open = true
+  const cancel = (): void => {
+    open = false
+    stream.cancel()
+  }
   const created = new Promise<void>((resolve) => {
     let parts: SourceEvent[] = []
     stream.on('error', fail)
     stream.on('end', () => fail(new Error('etcd ended the watch')))
     stream.on('data', response => {
+      // What was on its way when the watch was given up belongs to nobody.
+      if (!open) return
       const refusal = refusalOf(response)
       if (refusal !== undefined) return fail(refusal)
       if (response.created) return resolve()
