@@ -55,17 +55,14 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
     })
   })
   stream.write({ create_request: { ...rangeOf(prefix), start_revision: String(from), progress_notify: true, fragment: true } })
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
-  })
+  const late = setTimeout(() => fail(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
   try {
-    await Promise.race([created, ended, late])
+    await Promise.race([created, ended])
   } catch (error) {
     cancel()
     throw error
   } finally {
-    clearTimeout(timer)
+    clearTimeout(late)
   }
   return { ended, cancel }
 }
