@@ -23,39 +23,30 @@ export interface Watch {
  */
 export async function openWatch (client: Etcd3, prefix: string, from: bigint, onEvents: (events: SourceEvent[]) => void): Promise<Watch> {
   const stream = await client.watchClient.watch()
+  let open = true
   let fail: (error: Error) => void = () => {}
   const ended = new Promise<never>((_resolve, reject) => { fail = reject })
   // Whoever gives the watch up early need not hear how it ends. The error listener stays: a cancel is one too.
   ended.catch(() => {})
-  let open = true
   const cancel = (): void => {
     open = false
     stream.cancel()
   }
-  const created = new Promise<void>((resolve) => {
-    let parts: SourceEvent[] = []
+  const late = setTimeout(() => fail(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
+  const created = new Promise<void>(resolve => {
+    const gather = gatherer(prefix, onEvents)
     stream.on('error', fail)
     stream.on('end', () => fail(new Error('etcd ended the watch')))
     stream.on('data', response => {
-      // What was on its way when the watch was given up belongs to nobody.
-      if (!open) return
-      const refusal = refusalOf(response)
-      if (refusal !== undefined) return fail(refusal)
-      if (response.created) return resolve()
-      parts.push(...eventsOf(response, prefix))
-      if (response.fragment || parts.length === 0) return
-      const batch = parts
-      parts = []
-      // Whatever goes wrong while they are applied must end this watch, not the process.
+      // What was on its way when the watch was given up belongs to nobody. What goes wrong ends the watch, not the process.
       try {
-        onEvents(batch)
+        if (open && gather(response)) resolve()
       } catch (error) {
         fail(error instanceof Error ? error : new Error(String(error)))
       }
     })
   })
   stream.write({ create_request: { ...rangeOf(prefix), start_revision: String(from), progress_notify: true, fragment: true } })
-  const late = setTimeout(() => fail(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
   try {
     await Promise.race([created, ended])
   } catch (error) {
@@ -65,6 +56,21 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
     clearTimeout(late)
   }
   return { ended, cancel }
+}
+
+/** Takes responses one by one and hands on whole batches. True for the one that says the watch was created. */
+function gatherer (prefix: string, onEvents: (events: SourceEvent[]) => void): (response: IWatchResponse) => boolean {
+  let parts: SourceEvent[] = []
+  return response => {
+    const refusal = refusalOf(response)
+    if (refusal !== undefined) throw refusal
+    parts.push(...eventsOf(response, prefix))
+    if (response.fragment || parts.length === 0) return response.created
+    const batch = parts
+    parts = []
+    onEvents(batch)
+    return response.created
+  }
 }
 
 function refusalOf (response: IWatchResponse): Error | undefined {
