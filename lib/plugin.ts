@@ -106,8 +106,10 @@ class Composition implements Gateway {
       list: (entries, revision, sameHistory) => {
         const boot = syncer.position === null
         const changes = syncer.list(entries, revision, sameHistory, now())
-        if (changes !== null) this.#adopt(changes, boot)
-        return changes !== null
+        if (changes === null) return false
+        this.#adopt(changes, boot)
+        this.#log.info({ revision: String(revision), keys: entries.length, changes: changes.length }, 'the registry was listed')
+        return true
       },
       apply: events => this.#adopt(syncer.apply(events, now()), false),
       verified: () => {
@@ -135,14 +137,14 @@ class Composition implements Gateway {
     for (const change of changes) {
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
-        this.journal.add(change.service.name, { at, peer: null, event: 'settings', reason: null })
+        this.#happened(change.service.name, null, 'settings', at)
       } else {
         const { state, type } = change
         if (type === 'removed') this.transport.release(state)
         else this.#health.admit(change.service, state, type === 'added', boot, at)
         const states = added.get(change.service) ?? []
         if (type === 'added' && states.push(state) === 1) added.set(change.service, states)
-        this.journal.add(change.service.name, { at, peer: state.peer.id, event: type, reason: null })
+        this.#happened(change.service.name, state.peer.id, type, at)
       }
       if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
@@ -184,6 +186,12 @@ class Composition implements Gateway {
     this.waiters.check()
   }
 
+  /** The registry's changes may be many and are all at etcd to be read: the log has them at `debug`. */
+  #happened (service: string, peer: string | null, event: Change['type'], at: number): void {
+    this.#log.debug({ service, peer, event }, 'the registry changed')
+    this.journal.add(service, { at, peer, event, reason: null })
+  }
+
   #publish (verdict: Verdict): void {
     const { action, service, peer, reason } = verdict
     const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
@@ -200,7 +208,7 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   const settings = readOptions(options)
   const parts = new Composition(settings, app.log.child({ part: 'upstreams' }))
   const upstreams = new Upstreams(parts, parts.waiters)
-  const forwarder = new Forwarder(parts, takeFrom(app, parts.transport as never))
+  const forwarder = new Forwarder(parts, takeFrom(app, parts.transport))
   app.decorate('upstreams', upstreams)
   app.decorateRequest('upstream', null)
   app.decorateReply('forward', function (service, options) {

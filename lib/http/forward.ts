@@ -95,14 +95,16 @@ export class Forwarder {
 }
 
 /** Registers reply-from with `transport` and returns its decorator, for every reply and without a decoration. */
-export function takeFrom (app: FastifyInstance, transport: NonNullable<FastifyReplyFromOptions['undici']>): From {
+export function takeFrom (app: FastifyInstance, transport: { request: (options: never, callback: never) => void }): From {
   let taken: From | undefined
   // reply-from decorates the replies of the instance it is given. Ours must serve replies of every instance, and a
   // user's own `reply.from` must stay what it is; so the instance it is given here keeps the decorator for us.
   const seat: FastifyInstance = Object.create(app, {
     decorateReply: { value: (_name: string, from: From) => { taken = from } }
   })
-  replyFrom(seat, { base: BASE, undici: transport, disableRequestLogging: true }, error => { if (error) throw error })
+  // Its types ask for undici's whole `request`; it calls the one form that takes a callback.
+  const undici = transport as NonNullable<FastifyReplyFromOptions['undici']>
+  replyFrom(seat, { base: BASE, undici, disableRequestLogging: true }, error => { if (error) throw error })
   if (taken === undefined) throw new Error('this version of @fastify/reply-from decorates otherwise')
   return taken
 }
