@@ -1,59 +1,71 @@
 import { connect } from 'node:net'
-import { Agent } from 'undici'
+import { Client } from 'undici'
 import type { CheckAnswer, CheckTask } from '../health/checks.js'
 import { now } from './clock.js'
 import { connector } from './connector.js'
 import { originOf } from './pools.js'
 
+/** One question under way: what it resolves to, and how to end it. */
+interface Question {
+  readonly answer: Promise<number | null>
+  readonly end: () => void
+}
+
 /** Carries out active checks, each on a connection of its own: whether a peer takes new ones is part of the question. */
 export class Checker {
-  /** The check's own time-out ends a connection that does not come about; this one only bounds what it leaves behind. */
-  readonly #agent = new Agent({ pipelining: 0, connect: connector(60_000) })
+  readonly #open = new Set<Question>()
 
-  /** One check. Never rejects; a check that cannot be made has failed. */
+  /** One check, within its time whatever it hangs on. Never rejects; a check that cannot be made has failed. */
   async run (task: CheckTask): Promise<CheckAnswer> {
     const startedAt = now()
+    const { timeout, status: accepted } = task.settings
+    const question = task.path === null ? tcp(task) : http(task, task.path)
+    // It is ended when its time is over, and what that makes of it is no news then.
+    question.answer.catch(() => {})
+    this.#open.add(question)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new DOMException('', 'TimeoutError')), timeout)
+    })
     try {
-      const status = task.path === null ? await tcp(task) : await this.#http(task, task.path)
-      const accepted = status === null || task.settings.status.some(([from, to]) => status >= from && status <= to)
-      return { ok: accepted, status, ms: now() - startedAt, error: accepted ? null : `GET ${task.path} answered ${status}` }
+      const status = await Promise.race([question.answer, late])
+      const ok = status === null || accepted.some(([from, to]) => status >= from && status <= to)
+      return { ok, status, ms: now() - startedAt, error: ok ? null : `GET ${task.path} answered ${status}` }
     } catch (error) {
       return { ok: false, status: null, ms: now() - startedAt, error: worded(error, task) }
+    } finally {
+      clearTimeout(timer)
+      this.#open.delete(question)
+      question.end()
     }
   }
 
-  async close (): Promise<void> {
-    await this.#agent.destroy()
-  }
-
-  async #http ({ service, peer, settings }: CheckTask, path: string): Promise<number> {
-    const { host } = service.settings
-    const signal = AbortSignal.timeout(settings.timeout)
-    const { statusCode, body } = await this.#agent.request({
-      origin: originOf(peer),
-      path,
-      method: 'GET',
-      headers: { host: host === 'client' || host === 'peer' ? peer.id : host, 'user-agent': settings.userAgent },
-      signal
-    })
-    // The status is the answer; the body is read away, or cut when it is long or late.
-    body.dump({ limit: 65_536, signal }).catch(() => {})
-    return statusCode
+  /** Ends the checks under way. */
+  close (): void {
+    for (const question of this.#open) question.end()
   }
 }
 
-async function tcp ({ peer, settings }: CheckTask): Promise<null> {
-  const socket = connect({ host: peer.host, port: peer.port, timeout: settings.timeout })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve)
-      socket.once('error', reject)
-      socket.once('timeout', () => reject(new DOMException('', 'TimeoutError')))
-    })
-    return null
-  } finally {
-    socket.destroy()
-  }
+function http ({ service, peer, settings }: CheckTask, path: string): Question {
+  const { host } = service.settings
+  const client = new Client(originOf(peer), { connect: connector(settings.timeout), headersTimeout: 0, bodyTimeout: 0 })
+  const headers = { host: host === 'client' || host === 'peer' ? peer.id : host, 'user-agent': settings.userAgent }
+  const answer = client.request({ path, method: 'GET', headers, reset: true }).then(({ statusCode, body }) => {
+    // The status is the answer. What the body makes of being cut off is no news.
+    body.on('error', () => {})
+    return statusCode
+  })
+  return { answer, end: () => { client.destroy().catch(() => {}) } }
+}
+
+function tcp ({ peer }: CheckTask): Question {
+  const socket = connect({ host: peer.host, port: peer.port })
+  const answer = new Promise<null>((resolve, reject) => {
+    socket.once('connect', () => resolve(null))
+    socket.on('error', reject)
+    socket.once('close', () => reject(new Error('closed')))
+  })
+  return { answer, end: () => { socket.destroy() } }
 }
 
 function worded (error: unknown, { settings, path }: CheckTask): string {
