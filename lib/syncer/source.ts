@@ -38,6 +38,8 @@ export interface Feed {
   list: (entries: readonly Entry[], revision: bigint, sameHistory: boolean) => boolean
   /** Changes in order, all of them of one or more whole revisions. */
   apply: (events: readonly SourceEvent[]) => void
+  /** The watch says that nothing changed up to `revision`: the cursor moves there. */
+  advance: (revision: bigint) => void
   /** The registry was just asked, and everything it holds is applied. */
   verified: () => void
   /** The registry cannot be followed at the moment; the sentence names the cause. */

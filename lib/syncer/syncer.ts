@@ -72,7 +72,7 @@ export class Syncer {
     return changes
   }
 
-  /** Applies events in order. The cursor moves to the last one's revision, and by nothing else. */
+  /** Applies events in order. The cursor moves to the last one's revision. */
   apply (events: readonly SourceEvent[], now: number): Change[] {
     const changes: Change[] = []
     for (const event of events) {
@@ -81,6 +81,11 @@ export class Syncer {
       this.#cursor = event.type === 'put' ? event.entry.modRevision : event.modRevision
     }
     return changes
+  }
+
+  /** Nothing was written below the prefix up to `revision`. The cursor never moves back. */
+  advance (revision: bigint): void {
+    if (this.#cursor !== null && revision > this.#cursor) this.#cursor = revision
   }
 
   #put (entry: Entry, boot: boolean, now: number, changes: Change[]): void {

@@ -121,7 +121,7 @@ t.test('a store that was replaced', async t => {
   // An empty one takes its place on the same port.
   await etcd.kill()
   const empty = await startEtcd(t, { port: etcd.port })
-  const emptied = await until(() => /replaced by one without a single peer/.test(registry(gateway).lastError ?? '') && registry(gateway),
+  const emptied = await until(() => /is not the one that was followed, and what is there now names no peer/.test(registry(gateway).lastError ?? '') && registry(gateway),
     { what: 'the refusal', timeout: 20_000 })
   t.ok(emptied.resyncs > 0)
   t.same(ports(gateway), [1, 2, 3], 'the peers are kept')

@@ -5,16 +5,25 @@ import type { EtcdSettings } from '../../options.js'
 /** A dead host of several is skipped for this long (ms). */
 const SKIP_HOST = 2000
 
-/** The part of etcd that this package uses: one client for calls, one for the watch. */
+/** The part of etcd that this package uses: one client for calls, others for the watch. */
 export interface EtcdClients {
   readonly calls: Etcd3
-  readonly watch: Etcd3
+  /** One for each host, so that a watch can pass over a host that does not answer. */
+  readonly watches: readonly Etcd3[]
   /**
    * Fetches a fresh token when credentials were given; to be called before a session. False when etcd does not ask for
    * credentials: then it goes on without.
    */
   readonly login: () => Promise<boolean>
+  /** Etcd has refused the token since the last login. */
+  readonly isRefused: () => boolean
   readonly close: () => void
+}
+
+/** Our own, shared by all clients. */
+interface Token {
+  value: string | null
+  refused: boolean
 }
 
 /** Call options as etcd3 takes them, without its function form. */
@@ -22,20 +31,21 @@ type CallOptions = Exclude<NonNullable<IOptions['defaultCallOptions']>, (...args
 type Interceptor = NonNullable<CallOptions['interceptors']>[number]
 
 /**
- * Two clients, because a call that misses its deadline takes a shared channel down and the watch with it. Every unary
+ * Clients of their own for calls and watch, because a call that misses its deadline takes a shared channel down and the watch with it. Every unary
  * call has a deadline of `timeout` ms. With one host nothing is repeated here, the source does that; with several, a
  * call goes on to the next host, and a host that failed is left alone for 2 s.
  */
 export function connect (settings: EtcdSettings): EtcdClients {
-  const token = { value: null as string | null }
-  const options = clientOptions(settings, token)
-  const calls = new Etcd3(options)
-  const watch = new Etcd3(options)
+  const token: Token = { value: null, refused: false }
+  const calls = new Etcd3(clientOptions(settings, token))
+  const watches = settings.hosts.map(host => new Etcd3(clientOptions({ ...settings, hosts: [host] }, token)))
   return {
     calls,
-    watch,
+    watches,
+    isRefused: () => token.refused,
     login: async () => {
       token.value = null
+      token.refused = false
       if (settings.auth === null) return true
       const { username: name, password } = settings.auth
       try {
@@ -47,13 +57,12 @@ export function connect (settings: EtcdSettings): EtcdClients {
       }
     },
     close: () => {
-      calls.close()
-      watch.close()
+      for (const client of [calls, ...watches]) client.close()
     }
   }
 }
 
-function clientOptions (settings: EtcdSettings, token: { value: string | null }): IOptions {
+function clientOptions (settings: EtcdSettings, token: Token): IOptions {
   const { hosts, tls, timeout } = settings
   const several = hosts.length > 1
   return {
@@ -93,7 +102,7 @@ function credentialsOf (tls: NonNullable<EtcdSettings['tls']>): NonNullable<IOpt
  * member cut off from the others stays silent for ever, and our own token. A rejected token is worded otherwise on its
  * way in, because etcd3 answers the original words by repeating the call for ever.
  */
-function introduce (token: { value: string | null }): Interceptor {
+function introduce (token: Token): Interceptor {
   return (options, nextCall) => {
     const call = nextCall(options) as ReturnType<Interceptor>
     const start = call.start.bind(call)
@@ -104,7 +113,7 @@ function introduce (token: { value: string | null }): Interceptor {
         ...listener,
         onReceiveStatus: status => {
           const details = status.details.replace('invalid auth token', 'the auth token was refused')
-          if (details !== status.details) token.value = null
+          if (details !== status.details) token.refused = true
           listener?.onReceiveStatus?.({ ...status, details })
         }
       })

@@ -3,8 +3,8 @@ import type { EtcdSettings } from '../../options.js'
 import type { Feed, Position, Source } from '../../syncer/source.js'
 import { connect, type EtcdClients } from './clients.js'
 import { list } from './listing.js'
-import { isSameHistory, outstanding } from './verify.js'
-import { Compacted, openWatch, type Watch } from './watch.js'
+import { historyOf, outstanding, Replaced } from './verify.js'
+import { Compacted, openWatch, type Watch, type WatchNews } from './watch.js'
 
 /** Pauses between attempts (ms): doubling, with jitter; from the start again once data has arrived. */
 const FIRST_PAUSE = 100
@@ -13,6 +13,12 @@ const LONGEST_PAUSE = 5000
 const VERIFY_EVERY = 3000
 const NEWS_WITHIN = 4000
 const LOOK_AGAIN = 250
+
+const WHY = {
+  same: 'the watch could not go on',
+  compacted: 'the changes since have been compacted away',
+  other: 'the store is not the one that was followed'
+} as const
 
 /**
  * Follows a prefix of etcd: a listing at revision R, a watch from R + 1, and when anything breaks the same again after
@@ -29,6 +35,9 @@ export class EtcdSource implements Source {
   #clusterId = ''
   #pause = FIRST_PAUSE
   #listAgain: string | null = null
+  #wasOpen = false
+  /** Whose turn it is among the hosts for the watch. */
+  #turn = 0
 
   constructor (settings: EtcdSettings, prefix: string) {
     this.#prefix = prefix
@@ -59,7 +68,7 @@ export class EtcdSource implements Source {
       }
       await wait(this.#pause * (0.5 + Math.random() / 2), this.#closing.signal)
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-      feed.reconnecting()
+      if (this.#wasOpen && !this.#closing.signal.aborted) feed.reconnecting()
     }
   }
 
@@ -67,13 +76,17 @@ export class EtcdSource implements Source {
   async #session (feed: Feed): Promise<void> {
     if (!await this.#clients.login()) feed.warn(`etcd (${this.#hosts}) has authentication off; going on without the credentials`)
     const { cursor } = await this.#catchUp(feed)
-    const watch = await openWatch(this.#clients.watch, this.#prefix, cursor + 1n, events => {
-      this.#listAgain = 'changes could not be applied'
-      feed.apply(events)
-      this.#listAgain = null
-      this.#pause = FIRST_PAUSE
+    const watch = await this.#open(cursor + 1n, {
+      events: events => {
+        this.#listAgain = 'changes could not be applied'
+        feed.apply(events)
+        this.#listAgain = null
+        this.#pause = FIRST_PAUSE
+      },
+      progress: revision => feed.advance(revision)
     })
     this.#watch = watch
+    this.#wasOpen = true
     const over = new AbortController()
     // Closing may have come while the watch was being created.
     if (this.#closing.signal.aborted) watch.cancel()
@@ -86,15 +99,31 @@ export class EtcdSource implements Source {
     }
   }
 
+  /** Opens the watch at the first host that creates it, beginning after the one that had it last. */
+  async #open (from: bigint, news: WatchNews): Promise<Watch> {
+    const { watches } = this.#clients
+    let failure: unknown
+    for (let i = 0; i < watches.length && !this.#closing.signal.aborted; i++) {
+      const client = watches[this.#turn++ % watches.length]
+      try {
+        if (client !== undefined) return await openWatch(client, this.#prefix, from, news)
+      } catch (error) {
+        if (error instanceof Compacted) throw error
+        failure = error
+      }
+    }
+    throw failure ?? new Error('closed')
+  }
+
   /** Brings the syncer to where a watch can go on from. */
   async #catchUp (feed: Feed): Promise<Position> {
     const { position } = feed
-    const same = position === null || await isSameHistory(this.#clients.calls, this.#prefix, position, this.#clusterId)
-    if (position !== null && same && this.#listAgain === null) return position
-    if (position !== null) feed.resyncing(this.#listAgain ?? 'the store is not the one that was followed')
+    const history = position === null ? 'same' : await historyOf(this.#clients.calls, this.#prefix, position, this.#clusterId)
+    if (position !== null && history === 'same' && this.#listAgain === null) return position
+    if (position !== null) feed.resyncing(this.#listAgain ?? WHY[history])
     const { entries, revision, clusterId } = await list(this.#clients.calls, this.#prefix)
-    if (!feed.list(entries, revision, same)) {
-      throw new Error('the store was replaced by one without a single peer; keeping the peers known')
+    if (!feed.list(entries, revision, history === 'same')) {
+      throw new Error(`${WHY[history]}, and what is there now names no peer; keeping the peers known until one is there`)
     }
     this.#clusterId = clusterId
     this.#listAgain = null
@@ -115,15 +144,20 @@ export class EtcdSource implements Source {
     const position = (): Position => feed.position ?? { cursor: 0n, keys: 0, anchor: null }
     const deadline = Date.now() + NEWS_WITHIN
     try {
-      let expected = await outstanding(this.#clients.calls, this.#prefix, position)
+      let expected = await outstanding(this.#clients.calls, this.#prefix, position, this.#clusterId)
       while (expected !== null && Date.now() < deadline && !over.aborted) {
         await wait(LOOK_AGAIN, over)
         if (expected !== 'unknown' && expected <= position().cursor) expected = null
-        else expected = await outstanding(this.#clients.calls, this.#prefix, position)
+        else expected = await outstanding(this.#clients.calls, this.#prefix, position, this.#clusterId)
       }
       if (over.aborted) return
-      if (expected === null) return feed.verified()
+      if (expected === null) {
+        this.#pause = FIRST_PAUSE
+        return feed.verified()
+      }
     } catch (error) {
+      // A watch on another store, or under a token that has run out, is to be opened anew.
+      if (error instanceof Replaced || this.#clients.isRefused()) throw error
       if (!over.aborted) feed.failed(this.#sentence(error))
       return
     }

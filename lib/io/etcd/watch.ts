@@ -8,6 +8,12 @@ const CREATE_TIMEOUT = 3000
 /** The revisions the watch wanted are gone: only a new listing helps. */
 export class Compacted extends Error {}
 
+/** What a watch tells: changes, and by a timed notice that there were none up to a revision. */
+export interface WatchNews {
+  readonly events: (events: SourceEvent[]) => void
+  readonly progress: (revision: bigint) => void
+}
+
 /** A watch that is open. */
 export interface Watch {
   /** Rejects when the watch ends, with the reason; never resolves. */
@@ -18,10 +24,10 @@ export interface Watch {
 /**
  * Opens a watch of everything below `prefix` from revision `from` on etcd3's raw stream, and resolves once etcd has
  * created it. Each response is handed over as one batch, the parts of a split one together, so that what was written in
- * one transaction is applied in one piece. A revision is told to nobody but through its events: what `created` and
- * progress answers carry is the store's head, which may be ahead of them.
+ * one transaction is applied in one piece. A revision is told by its events and by the watch's timed notices only: what
+ * `created` carries is the store's head, which may be ahead of them.
  */
-export async function openWatch (client: Etcd3, prefix: string, from: bigint, onEvents: (events: SourceEvent[]) => void): Promise<Watch> {
+export async function openWatch (client: Etcd3, prefix: string, from: bigint, news: WatchNews): Promise<Watch> {
   const stream = await client.watchClient.watch()
   let open = true
   let fail: (error: Error) => void = () => {}
@@ -34,7 +40,7 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
   }
   const late = setTimeout(() => fail(new Error(`etcd did not create the watch within ${CREATE_TIMEOUT} ms`)), CREATE_TIMEOUT)
   const created = new Promise<void>(resolve => {
-    const gather = gatherer(prefix, onEvents)
+    const gather = gatherer(prefix, news)
     stream.on('error', fail)
     stream.on('end', () => fail(new Error('etcd ended the watch')))
     stream.on('data', response => {
@@ -59,16 +65,22 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, on
 }
 
 /** Takes responses one by one and hands on whole batches. True for the one that says the watch was created. */
-function gatherer (prefix: string, onEvents: (events: SourceEvent[]) => void): (response: IWatchResponse) => boolean {
+function gatherer (prefix: string, { events, progress }: WatchNews): (response: IWatchResponse) => boolean {
   let parts: SourceEvent[] = []
+  let id: string | undefined
   return response => {
     const refusal = refusalOf(response)
     if (refusal !== undefined) throw refusal
     parts.push(...eventsOf(response, prefix))
-    if (response.fragment || parts.length === 0) return response.created
-    const batch = parts
-    parts = []
-    onEvents(batch)
+    if (response.created) id = response.watch_id
+    if (response.fragment) return response.created
+    // An empty answer of the watch's own is the timed notice that all up to its revision has been sent.
+    if (parts.length === 0 && !response.created && response.watch_id === id) progress(BigInt(response.header.revision))
+    if (parts.length > 0) {
+      const batch = parts
+      parts = []
+      events(batch)
+    }
     return response.created
   }
 }
