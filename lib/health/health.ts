@@ -3,7 +3,7 @@ import { expire } from '../store/overrides.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import { admit, conclude, targetOf, type CheckAnswer, type CheckTask, type Schedule } from './checks.js'
-import { forget, observe, release, sweep } from './outlier.js'
+import { forget, observe, prove, release, sweep } from './outlier.js'
 import type { Verdict } from './verdict.js'
 
 /** What health remembers of a service between two ticks. */
@@ -36,6 +36,11 @@ export class Health {
   /** An attempt at a peer has ended. */
   observe (service: Service, state: PeerState, outcome: Outcome, now: number): Verdict | undefined {
     return observe(service, state, outcome, now, this.#random)
+  }
+
+  /** The probing request of a peer was answered well. */
+  prove (service: Service, state: PeerState, now: number): Verdict | undefined {
+    return prove(service, state, now)
   }
 
   /** Ends what is over at `now`: overrides, ejections, an interval of outlier detection. O(peers). */

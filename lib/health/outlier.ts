@@ -64,10 +64,16 @@ function count (state: PeerState, outcome: Outcome, isJudged: boolean): void {
   else state.consecutive5xx++
 }
 
+/** The one request after an ejection was answered well. */
+export function prove (service: Service, state: PeerState, now: number): Verdict | undefined {
+  if (service.peers.get(identityOf(state.peer)) !== state) return undefined
+  return restore(service, state, 'the probing request succeeded', now)
+}
+
 /** What the one request after an ejection came to. */
 function conclude (service: Service, state: PeerState, outlier: OutlierSettings, outcome: Outcome, now: number, random: () => number): Verdict | undefined {
+  if (!isFailure(outcome)) return prove(service, state, now)
   if (service.peers.get(identityOf(state.peer)) !== state) return undefined
-  if (!isFailure(outcome)) return restore(service, state, 'the probing request succeeded', now)
   const reason = `the probing request failed (${told(outcome)})`
   if (isAlone(service, state)) return restore(service, state, `${reason}, but it is the only peer`, now)
   return eject(service, state, outlier, reason, now, random)

@@ -9,6 +9,9 @@ import { RoundRobin } from './round-robin.js'
 /** Told once for every pick that ends, with how it ended. */
 export type Closed = (service: Service, state: PeerState, outcome: Outcome, now: number) => void
 
+/** Told when the one probing request of a half-open peer is answered well, which may be long before its last byte. */
+export type Proved = (service: Service, state: PeerState, now: number) => void
+
 /** A chosen peer, and the one callback that closes the choice. */
 export class Pick {
   readonly service: Service
@@ -18,14 +21,23 @@ export class Pick {
   /** It was picked although health may have objected. */
   readonly panic: boolean
   readonly #closed: Closed
+  readonly #proved: Proved
   #open = true
 
-  constructor (service: Service, state: PeerState, panic: boolean, closed: Closed) {
+  constructor (service: Service, state: PeerState, panic: boolean, closed: Closed, proved: Proved) {
     this.service = service
     this.state = state
     this.peer = state.peer
     this.panic = panic
     this.#closed = closed
+    this.#proved = proved
+  }
+
+  /** The response headers are there. An answer that goes on for hours must not keep a recovered peer out for as long. */
+  answered (status: number, now: number): void {
+    if (!this.#open || this.state.probe !== this || status >= 500) return
+    this.state.probe = null
+    this.#proved(this.service, this.state, now)
   }
 
   /** The attempt has ended. Only the first call counts. `now` is epoch ms. */
@@ -47,10 +59,12 @@ export class Picker {
   readonly #plans = new WeakMap<Service, Plan>()
   readonly #random: () => number
   readonly #closed: Closed
+  readonly #proved: Proved
 
-  constructor (random: () => number, closed: Closed) {
+  constructor (random: () => number, closed: Closed, proved: Proved = () => {}) {
     this.#random = random
     this.#closed = closed
+    this.#proved = proved
   }
 
   /** The next peer, or undefined when there is none that is not in `tried`. */
@@ -63,7 +77,7 @@ export class Picker {
     for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(mayTake)
     if (state === undefined) return undefined
     state.inflight++
-    const pick = new Pick(service, state, plan.panic, this.#closed)
+    const pick = new Pick(service, state, plan.panic, this.#closed, this.#proved)
     if (state.halfOpen && state.probe === null) {
       state.probe = pick
       service.touch()
