@@ -53,6 +53,7 @@ class Composition implements Gateway {
   readonly #log: FastifyInstance['log']
   #interval: NodeJS.Timeout | undefined
   #tickEvery = 0
+  #closed = false
 
   constructor (settings: Settings, log: FastifyInstance['log']) {
     this.settings = settings
@@ -64,9 +65,9 @@ class Composition implements Gateway {
     this.picker = new Picker(Math.random, (service, state, outcome, at) => {
       this.logger.attempt(state, outcome, at)
       const verdict = this.#health.observe(service, state, outcome, at)
-      if (verdict !== undefined) this.#publish(verdict)
+      this.#publish(verdict)
       if (state.inflight === 0) this.waiters.check()
-    })
+    }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)))
     const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
     this.syncer = new Syncer(this.store, codec, inCode,
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`))
@@ -90,9 +91,11 @@ class Composition implements Gateway {
   }
 
   async close (): Promise<void> {
+    this.#closed = true
     clearInterval(this.#interval)
     this.waiters.close(new SyncError('the gateway was closed'))
-    await Promise.all([this.#source.close(), this.#checker.close(), this.transport.close()])
+    this.#checker.close()
+    await Promise.all([this.#source.close(), this.transport.close()])
   }
 
   changed (): void {
@@ -112,6 +115,7 @@ class Composition implements Gateway {
         return true
       },
       apply: events => this.#adopt(syncer.apply(events, now()), false),
+      advance: revision => syncer.advance(revision),
       verified: () => {
         if (registry.lastError !== null) this.#log.info('in step with the registry again')
         registry.verified(now())
@@ -181,7 +185,7 @@ class Composition implements Gateway {
   async #run (task: CheckTask): Promise<void> {
     const answer = await this.#checker.run(task)
     const verdict = this.#health.conclude(task, answer, now())
-    if (verdict !== undefined) this.#publish(verdict)
+    this.#publish(verdict)
     if (this.#health.isBehind(task.service)) this.#check(task.service)
     this.waiters.check()
   }
@@ -192,7 +196,8 @@ class Composition implements Gateway {
     this.journal.add(service, { at, peer, event, reason: null })
   }
 
-  #publish (verdict: Verdict): void {
+  #publish (verdict: Verdict | undefined): void {
+    if (verdict === undefined || this.#closed) return
     const { action, service, peer, reason } = verdict
     const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
     this.#log[level]({ verdict }, `${service} ${peer}: ${action}, ${reason}`)

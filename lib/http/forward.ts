@@ -5,8 +5,10 @@ import { BadOptionError, NotReadyError, ResetError, ShedError, UnknownServiceErr
 import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { EXCHANGE, Exchange, type Upstream } from '../picker/exchange.js'
 import type { Service } from '../store/service.js'
+import { bodyOf } from './body.js'
 import type { Gateway } from './gateway.js'
 import { setForwarded, stripRequest, stripResponse } from './headers.js'
+import { pathOf } from './target.js'
 
 /** What `reply.forward` may be told beside the service. */
 export interface ForwardingOptions {
@@ -58,17 +60,30 @@ export class Forwarder {
   forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions = {}): FastifyReply {
     const { store, picker, registry } = this.#gateway
     const service = store.get(name)
-    if (service === undefined) return reply.send(registry.synced ? new UnknownServiceError(name) : new NotReadyError(name))
+    if (service === undefined) {
+      // A function of the user's may have given anything.
+      const asked = String(name)
+      return reply.send(registry.synced ? new UnknownServiceError(asked) : new NotReadyError(asked))
+    }
     const total = totalOf(service, options)
     const exchange = new Exchange(service, total)
     request.upstream = exchange.upstream
+    // Who left before we came here is counted, and no peer hears of it.
+    if (reply.raw.destroyed) {
+      this.#gateway.logger.request(service, CLIENT_CLOSED, 0, this.#gateway.now())
+      return reply.hijack()
+    }
     this.#account(reply, exchange)
     if (picker.refuses(service)) return reply.send(new ShedError(name))
     const forwarded: Forwarded = request
     forwarded[EXCHANGE] = exchange
     forwarded.extraHeaders = options.headers
+    const fromOptions = optionsFor(options, bodyOf(request))
+    const path = options.path ?? pathOf(request)
     try {
-      return this.#from.call(reply, options.path, optionsFor(options))
+      // URL parsers take a backslash for a slash, and reply-from looks for `..` before they do.
+      if (path.includes('\\')) throw new Error('a backslash in the path')
+      return this.#from.call(reply, path, fromOptions)
     } catch (error) {
       // reply-from throws for a path that it will not forward, and does not always say whose fault that is.
       return reply.send(Object.assign(new Error('the path cannot be forwarded', { cause: error }), { statusCode: 400 }))
@@ -117,14 +132,26 @@ function totalOf (service: Service, { timeout, path }: ForwardingOptions): numbe
   return timeout ?? service.settings.timeouts.total
 }
 
-/** What reply-from is told; without options of the caller's it is the same object for every request. */
-function optionsFor (options: ForwardingOptions): FastifyReplyFromHooks {
-  const { query, onResponse } = options
-  if (query === undefined && onResponse === undefined) return plain
+/** What reply-from is told; without options of the caller's and a parsed body it is the same object for every request. */
+function optionsFor ({ query, onResponse }: ForwardingOptions, body: ReturnType<typeof bodyOf>): FastifyReplyFromHooks {
+  if (query === undefined && onResponse === undefined && body === undefined) return plain
   return {
     ...plain,
-    ...(onResponse === undefined ? {} : { onResponse }),
+    ...body,
+    ...(onResponse === undefined ? {} : { onResponse: caught(onResponse) }),
     ...(query === undefined ? {} : { queryString: typeof query === 'string' ? () => query.replace(/^\?/, '') : query })
+  }
+}
+
+/** What a caller's `onResponse` throws is thrown into undici, far from Fastify, unless it is sent as its error here. */
+function caught (onResponse: NonNullable<ForwardingOptions['onResponse']>): NonNullable<ForwardingOptions['onResponse']> {
+  return (request, reply, response) => {
+    try {
+      onResponse(request, reply, response)
+    } catch (error) {
+      response.stream.destroy()
+      reply.send(error)
+    }
   }
 }
 

@@ -30,6 +30,7 @@ export function setForwarded (request: FastifyRequest, headers: MutableHeaders):
   const before = headers['x-forwarded-for']
   // Fastify lists more than the socket's own address exactly when it trusts whoever is behind the socket.
   const trusted = before !== undefined && request.ips !== undefined && request.ips.length > 1
+  if (!trusted) for (const name of Object.keys(headers)) if (name.startsWith('x-forwarded-')) delete headers[name]
   const chain = trusted ? [before, address] : [address]
   headers['x-forwarded-for'] = chain.flat().filter(hop => hop !== undefined && hop !== '').join(', ')
   headers['x-forwarded-proto'] = request.protocol

@@ -32,7 +32,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   })
 
   app.get<{ Querystring: ReportQuery }>('/tps', guarded, (request, reply) => {
-    const { seconds = 60 } = count(request.query.seconds)
+    const { seconds = Math.min(60, gateway.logger.seconds) } = count(request.query.seconds)
     return reply.send({ seconds, tps: asked(() => upstreams.tps(seconds)) })
   })
 
@@ -42,9 +42,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
     const { registry } = gateway
     reply.code(registry.synced ? 200 : 503).header('cache-control', 'no-store')
     if (!registry.synced) reply.header('retry-after', '1')
-    if (open && !(settings.access === 'all' && settings.hooks.onRequest === undefined) && !isLocal(request)) {
-      return reply.send({ ready: registry.synced })
-    }
+    if (open && !maySee(settings, request)) return reply.send({ ready: registry.synced })
     const waitingFor = registry.synced ? [] : ['registry']
     return reply.send({ ready: registry.synced, registry: registryStatus(gateway, gateway.now()), waitingFor })
   })
@@ -58,6 +56,11 @@ function guard ({ access }: InspectSettings) {
       await reply
     }
   }
+}
+
+/** May the sender of a request that no hook has looked at see more than whether? */
+function maySee ({ access, hooks }: InspectSettings, request: FastifyRequest): boolean {
+  return hooks.onRequest === undefined && (access === 'all' || isLocal(request))
 }
 
 function find ({ store }: Gateway, name: string): Service {

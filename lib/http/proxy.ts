@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
 import type { RouteSettings } from '../options.js'
 import type { Forwarder } from './forward.js'
+import { pathOf } from './target.js'
 
 const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
 
@@ -9,7 +10,8 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   const { prefix, service } = route
-  const depth = prefix.split('/').filter(part => part !== '').length
+  // The user may have registered us under a prefix of his own.
+  const depth = `${app.prefix}${prefix}`.split('/').filter(part => part !== '').length
   const below = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
   const nameOf = typeof service === 'string' ? () => service : service
   for (const url of new Set([below === '' ? '/' : below, `${below}/*`])) {
@@ -24,12 +26,11 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
 }
 
 /**
- * The path at the peer: the request's own with the prefix taken off and `rewritePrefix` put there, the rest byte for byte.
+ * The path at the peer: the request's own with the prefix taken off and `rewritePrefix` put there, the rest as it came.
  * The prefix is taken off by the number of its segments, because it may have been written with escapes.
  */
-function pathFor ({ raw: { url = '/' } }: FastifyRequest, depth: number, rewritePrefix: string): string {
-  const query = url.indexOf('?')
-  const path = query === -1 ? url : url.slice(0, query)
+function pathFor (request: FastifyRequest, depth: number, rewritePrefix: string): string {
+  const path = pathOf(request)
   let at = 0
   for (let segment = 0; segment < depth && at !== -1; segment++) at = path.indexOf('/', at + 1)
   const rest = at === -1 ? '' : path.slice(at)

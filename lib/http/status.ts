@@ -56,12 +56,14 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
   // The plan first: bringing it up to date also brings the ramps up to date.
   const shares = picker.shares(service, now)
   const { panic } = picker.plan(service, now)
+  const condition = serviceCondition(service, panic)
   const states = [...service.peers.values()].sort((a, b) => a.peer.id < b.peer.id ? -1 : 1)
   const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
   return {
     name: service.name,
-    ...serviceCondition(service, panic),
+    state: condition.state,
+    reason: condition.reason ?? (service.shed > 0 ? `an operator has ${rounded(service.shed * 100)} % of the requests refused` : null),
     balancer: service.settings.balancer,
     revision: gateway.registry.kind === 'static' ? null : service.revision.toString(),
     peersTotal: states.length,

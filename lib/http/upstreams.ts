@@ -22,8 +22,8 @@ declare module 'fastify' {
 }
 
 /**
- * What `app.upstreams` is. Names that nobody knows throw FST_UPSTREAM_UNKNOWN_SERVICE, bad arguments
- * FST_UPSTREAM_BAD_OPTION. Overrides count on this gateway only and always expire.
+ * What `app.upstreams` is. Names that nobody knows throw FST_UPSTREAM_UNKNOWN_SERVICE (`pick` gives undefined), bad
+ * arguments FST_UPSTREAM_BAD_OPTION. Overrides count on this gateway only; those of a peer always expire.
  */
 export class Upstreams {
   readonly #gateway: Gateway
@@ -47,7 +47,7 @@ export class Upstreams {
     const { store, picker, now } = this.#gateway
     const known = store.get(service)
     if (known === undefined) return undefined
-    const states = tried === undefined ? undefined : new Set([...tried].flatMap(id => known.find(id) ?? []))
+    const states = tried === undefined ? undefined : new Set([...tried].flatMap(id => known.findAll(id)))
     const pick = picker.pick(known, states, now())
     return pick === undefined ? undefined : publicPick(pick, now)
   }
@@ -60,14 +60,14 @@ export class Upstreams {
   }
 
   /** Attempts by peer over the `seconds` full seconds before now: counts by status, sum and percentiles in seconds. */
-  report (service: string, { peer, seconds = 60 }: { peer?: string, seconds?: number } = {}): Report {
+  report (service: string, { peer, seconds = this.#reach }: { peer?: string, seconds?: number } = {}): Report {
     const known = this.#known(service)
     const peers = peer === undefined ? known.peers.values() : [this.#peer(known, peer)]
     return report(known, peers, this.#seconds(seconds), this.#gateway.now())
   }
 
   /** Client requests (not attempts) per second over the `seconds` full seconds before now. */
-  tps (seconds = 60): number {
+  tps (seconds = this.#reach): number {
     return this.#gateway.logger.tps(this.#seconds(seconds), this.#gateway.now())
   }
 
@@ -120,6 +120,11 @@ export class Upstreams {
     await this.#waiters.until(() => registry.synced && missing().length === 0, timeout, () => new SyncError(registry.synced
       ? `no eligible peer of ${missing().join(', ')} within ${timeout} ms`
       : registry.lastError ?? `nothing heard within ${timeout} ms`))
+  }
+
+  /** A minute, or as far back as the statistics reach. */
+  get #reach (): number {
+    return Math.min(60, this.#gateway.logger.seconds)
   }
 
   #known (name: string): Service {

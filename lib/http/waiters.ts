@@ -1,5 +1,6 @@
 /** Promises that wait for something to become true. Whoever changes anything calls `check`. */
 export class Waiters {
+  #closed: Error | null = null
   readonly #waiting = new Map<() => boolean, (error?: Error) => void>()
 
   /**
@@ -8,6 +9,7 @@ export class Waiters {
    */
   async until (isTrue: () => boolean, timeout?: number, late?: () => Error): Promise<void> {
     if (isTrue()) return
+    if (this.#closed !== null) throw this.#closed
     await new Promise<void>((resolve, reject) => {
       // A look of its own for each wait, so that two waits for the same thing are two.
       const look = (): boolean => isTrue()
@@ -26,8 +28,9 @@ export class Waiters {
     for (const [look, end] of this.#waiting) if (look()) end()
   }
 
-  /** Ends every wait with `error`. */
+  /** Ends every wait with `error`, those to come included. */
   close (error: Error): void {
+    this.#closed = error
     for (const end of this.#waiting.values()) end(error)
   }
 }

@@ -2,10 +2,19 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ResetError, TimeoutError } from '../errors.js'
-import type { ErrorKind, Outcome } from '../logger/outcome.js'
+import { CLIENT_CLOSED, type ErrorKind, type Outcome } from '../logger/outcome.js'
 import type { AttemptInfo } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
 import type { Call } from './call.js'
+
+/** Why an attempt was stopped; nobody is there to be told but the log, under nginx's status for it. */
+class ClientLeft extends Error {
+  readonly statusCode = CLIENT_CLOSED
+
+  constructor () {
+    super('the client left before it was answered')
+  }
+}
 
 /** A peer's response body on its way: asks the connection for more only as fast as it is read. */
 class ResponseBody extends Readable {
@@ -14,6 +23,8 @@ class ResponseBody extends Readable {
 
   constructor (controller: Dispatcher.DispatchController, left: () => void) {
     super()
+    // It may break while hooks still work on the headers and nobody listens yet. Those who come later are told all the same.
+    this.on('error', () => {})
     this.#controller = controller
     this.#left = left
   }
@@ -58,7 +69,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** The client left, or the time for all attempts is over. */
   readonly stop = (kind: 'aborted' | 'timeout'): void => {
     if (this.#over) return
-    const error = kind === 'timeout' ? new TimeoutError(this.#service) : new Error('the client left')
+    const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
     // Close first: what undici reports of the abort is then no news.
     this.#close({ error: kind, ms: this.#elapsed() })
     this.#controller?.abort(error)
@@ -74,9 +85,14 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
     // 1xx answers are between the peer and us.
     if (statusCode < 200 || this.#over) return
+    if (statusCode > 599) {
+      this.onResponseError(controller, new Error(`a peer answered with status ${statusCode}`))
+      return controller.abort(new Error('no such status'))
+    }
     this.#status = statusCode
     this.#ttfb = this.#elapsed()
     if (this.#info !== undefined) Object.assign(this.#info, { status: statusCode, ms: this.#ttfb })
+    this.#pick.answered(statusCode, this.#clock())
     this.#body = new ResponseBody(controller, () => this.stop('aborted'))
     this.#call.callback(null, { statusCode, headers, body: this.#body })
   }

@@ -24,6 +24,8 @@ export type ForwardCallback = (error: Error | null, response?: ForwardResponse) 
 export interface Call {
   readonly exchange: Exchange
   readonly options: ForwardOptions
+  /** The Host header that the client sent. */
+  readonly host: string | undefined
   /** Ends the time for all attempts and answers; to be called once. */
   readonly callback: ForwardCallback
 }

@@ -1,3 +1,4 @@
+import { BadOptionError } from '../errors.js'
 import type { Entry, Feed, Source } from '../syncer/source.js'
 
 /**
@@ -11,7 +12,7 @@ export class StaticSource implements Source {
     const entries: Entry[] = []
     for (const [service, values] of peers) {
       for (const [address, given] of values) {
-        const value = typeof given === 'string' ? given : JSON.stringify(given) ?? ''
+        const value = typeof given === 'string' ? given : JSON.stringify(given, plain) ?? ''
         entries.push({ key: `${keyPrefix}${service}/${address}`, value, size: Buffer.byteLength(value), modRevision: 1n, lease: 0n })
       }
     }
@@ -24,4 +25,12 @@ export class StaticSource implements Source {
   }
 
   async close (): Promise<void> {}
+}
+
+/** What JSON would lose without a word is refused. */
+function plain (name: string, value: unknown): unknown {
+  if (typeof value === 'bigint' || typeof value === 'function' || (typeof value === 'number' && !Number.isFinite(value))) {
+    throw new BadOptionError('peers', 'registrations as in etcd, which hold JSON', name === '' ? value : { [name]: value })
+  }
+  return value
 }

@@ -31,6 +31,7 @@ export class Transport {
     this.#attempt({
       exchange,
       options,
+      host: options.headers.host,
       callback: (error, response) => {
         clearTimeout(deadline)
         callback(error, response)
@@ -56,7 +57,7 @@ export class Transport {
       this.#attempt(call, new ConnectError(exchange.service.name, { cause: error }))
     })
     exchange.stop = attempt.stop
-    options.headers.host = hostFor(exchange, options.headers.host, pick.peer.id)
+    options.headers.host = hostFor(exchange, call.host, pick.peer.id)
     const { timeouts } = exchange.settings
     this.pools.for(pick.state, pick.peer, exchange.settings).dispatch({
       path: options.path,

@@ -69,8 +69,13 @@ export class Service {
     return state
   }
 
+  /** All peers at `host:port`: the same address by another scheme is another peer. */
+  findAll (id: string): PeerState[] {
+    return [this.peers.get(`http://${id}`), this.peers.get(`https://${id}`)].filter(state => state !== undefined)
+  }
+
   /** Finds a peer by `host:port`; `http` before `https` when both are registered. */
   find (id: string): PeerState | undefined {
-    return this.peers.get(`http://${id}`) ?? this.peers.get(`https://${id}`)
+    return this.findAll(id)[0]
   }
 }
