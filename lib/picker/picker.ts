@@ -103,7 +103,7 @@ export class Picker {
   plan (service: Service, now: number): Plan {
     let plan = this.#plans.get(service)
     if (plan === undefined) {
-      plan = { stamp: -1, panic: false, bounded: false, ramping: false, levels: [] }
+      plan = { stamp: -1, panic: false, bounded: false, ramping: false, veteran: true, levels: [] }
       this.#plans.set(service, plan)
     }
     if (plan.stamp !== service.stamp) rebuild(plan, service, () => this.#balancer(), now)

@@ -28,6 +28,8 @@ export interface Plan {
   bounded: boolean
   /** Some candidate is ramping up: its weight changes as time goes by. */
   ramping: boolean
+  /** Somebody does not ramp; without one nobody does. */
+  veteran: boolean
   /** Lowest priority first. */
   levels: Level[]
 }
@@ -46,6 +48,9 @@ export function rebuild (plan: Plan, service: Service, newBalancer: () => Balanc
   plan.panic = isPanic(wanted, service.settings.panic)
   const allowed = plan.panic ? wanted : wanted.filter(isEligible)
   const veteran = hasVeteran(allowed, now)
+  // Peers that began together at full weight stay there: when the first of them is no longer new, none of them is.
+  if (veteran && !plan.veteran) for (const { candidates } of plan.levels) for (const { state } of candidates) state.rampFrom = null
+  plan.veteran = veteran
   for (const state of wanted) state.ramp = veteran ? rampShare(state, service.settings.slowStart, now) : 1
   plan.bounded = allowed.some(state => state.peer.maxInflight > 0)
   plan.ramping = allowed.some(state => state.ramp < 1)
