@@ -61,7 +61,7 @@ export class Picker {
   readonly #closed: Closed
   readonly #proved: Proved
 
-  constructor (random: () => number, closed: Closed, proved: Proved = () => {}) {
+  constructor (random: () => number, closed: Closed, proved: Proved) {
     this.#random = random
     this.#closed = closed
     this.#proved = proved

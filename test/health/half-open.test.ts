@@ -141,3 +141,25 @@ t.test('a passing check does not end an ejection', async t => {
   }
   t.notOk(world.order(10).includes('a'))
 })
+
+t.test('a good answer counts from its headers, however long its body goes on', async t => {
+  const world = worldOf()
+  const pick = probe(world)
+  pick.answered(500, world.now)
+  t.ok(world.state('a').halfOpen, 'a bad one is judged at its end')
+  pick.answered(200, world.now)
+  t.match(world.verdicts.at(-1), { action: 'restore', peer: 'a', reason: 'the probing request succeeded' })
+  const { length } = world.verdicts
+  pick.answered(200, world.now)
+  pick.done(REFUSED, world.now + 5000)
+  t.equal(world.verdicts.length, length, 'what comes later is a request like any other')
+  t.equal(world.state('a').inflight, 0)
+  t.equal(world.state('a').consecutiveErrors, 1)
+
+  const removed = worldOf()
+  const late = probe(removed)
+  removed.service.remove('http://a')
+  const before = removed.verdicts.length
+  late.answered(200, removed.now)
+  t.equal(removed.verdicts.length, before, 'an answer of a removed peer is about nobody')
+})

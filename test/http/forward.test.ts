@@ -287,3 +287,81 @@ t.test('a user\'s own reply.from and own errors stay what they are', async t => 
   t.equal((await app.inject('/theirs')).json().url, '/theirs')
   t.equal((await app.inject('/ours')).json().url, '/ours')
 })
+
+t.test('an answer that breaks while hooks still work on its headers', async t => {
+  let seen = 0
+  const half = await startPeer(t, {
+    handler: (request, response) => {
+      seen++
+      response.writeHead(200, { 'content-length': '1000' })
+      response.write('half', () => { if (request.url === '/reset') setImmediate(() => request.socket.resetAndDestroy()) })
+    }
+  })
+  let release: () => void = () => {}
+  const held = new Promise<void>(resolve => { release = resolve })
+  const gateway = await startGateway(t, { peers: of(half), routes, outlier: false }, app => {
+    app.addHook('onSend', async (_request, _reply, payload) => { await held; return payload })
+  })
+  const errors = () => gateway.app.upstreams.status().services[0]?.peers[0]?.errors
+  const reset = gateway.send('/shop/reset').catch(() => 'reset')
+  await until(() => errors()?.reset === 1, { what: 'the reset' })
+  const leave = new AbortController()
+  const left = fetch(`${gateway.url}/shop/left`, { signal: leave.signal }).catch(() => 'left')
+  await until(() => seen === 2, { what: 'the second request' })
+  leave.abort()
+  t.equal(await left, 'left')
+  await until(() => errors()?.aborted === 1, { what: 'the client that left' })
+  release()
+  t.not(await reset, undefined, 'and the process is alive')
+  t.equal(gateway.app.upstreams.status().services[0]?.inflight, 0)
+})
+
+t.test('an onResponse that throws, and a status that does not exist', async t => {
+  const odd = createServer()
+  odd.on('connection', socket => { socket.once('data', () => { socket.write(`HTTP/1.1 700 Odd\r\ncontent-length: 100000\r\n\r\n${'x'.repeat(50_000)}`) }) })
+  odd.listen(0, '127.0.0.1')
+  await once(odd, 'listening')
+  t.teardown(() => { odd.close(); odd.closeAllConnections() })
+  const echo = await startEcho(t)
+  const gateway = await startGateway(t, { peers: { ...of(echo), odd: { [`127.0.0.1:${(odd.address() as { port: number }).port}`]: { max_inflight: 1 } } }, routes: [{ prefix: '/odd', service: 'odd' }] }, app => {
+    app.get('/throws', (_request, reply) => reply.forward('shop', { onResponse: () => { throw new Error('mine') } }))
+  })
+  t.match(await gateway.send('/throws'), { status: 500, body: /mine/ })
+  await until(() => gateway.app.upstreams.status().services.every(({ inflight }) => inflight === 0), { what: 'the end of the attempt' })
+  for (let i = 0; i < 3; i++) t.match(await gateway.send('/odd'), { status: 502, body: /FST_UPSTREAM_RESET/ })
+  t.match(gateway.app.upstreams.status().services.find(({ name }) => name === 'odd')?.peers[0], { inflight: 0, errors: { reset: 3 } })
+})
+
+t.test('registered under a prefix, asked by a whole URL, and no way around rewritePrefix', async t => {
+  const echo = await startEcho(t)
+  const app = Fastify({ forceCloseConnections: true })
+  t.teardown(async () => await app.close())
+  await app.register(async child => {
+    await child.register(upstreamEtcd, { peers: of(echo), routes: [{ prefix: '/shop', service: 'shop', rewritePrefix: '/v2/public' }] })
+  }, { prefix: '/api' })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const ask = async (target: string) => await raw({ url } as TestGateway, `GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close`)
+  t.match(await ask('/api/shop/hello'), /"url":"\/v2\/public\/hello"/)
+  t.match(await ask('http://any.example/api/shop/hello?q=1'), /"url":"\/v2\/public\/hello\?q=1"/)
+  for (const target of ['/api/shop/x\\..\\..\\..\\admin', '/api/shop/x\\admin']) t.match(await ask(target), /^HTTP\/1\.1 400 /, target)
+  t.equal(echo.hits, 2)
+})
+
+t.test('parsed bodies of every kind, a service that is none, headers of strangers', async t => {
+  const echo = await startEcho(t)
+  const gateway = await startGateway(t, { peers: of(echo), routes: [{ prefix: '/header', service: request => request.headers['x-service'] as string }] }, app => {
+    app.addContentTypeParser('application/vnd.api+json', { parseAs: 'string' }, (_request, text, done) => done(null, JSON.parse(String(text))))
+    app.addContentTypeParser('application/odd', { parseAs: 'string' }, (_request, text, done) => done(null, { text }))
+    app.post('/body', (_request, reply) => reply.forward('shop'))
+  })
+  const post = async (body: string, type: string) => await gateway.send('/body', { method: 'POST', body, headers: { 'content-type': type } })
+  for (const body of ['null', 'false', '0', '""', '[1,{"a":null}]']) {
+    t.match(JSON.parse((await post(body, 'application/json')).body), { body, headers: { 'content-type': 'application/json', 'content-length': String(body.length) } })
+  }
+  t.match(JSON.parse((await post('{"data":1}', 'application/vnd.api+json; charset=utf-8')).body), { body: '{"data":1}', headers: { 'content-type': 'application/vnd.api+json; charset=utf-8' } })
+  t.match(JSON.parse((await post('text', 'text/plain')).body), { body: 'text' })
+  t.match(await post('x', 'application/odd'), { status: 500, body: /a parsed body of type .{1,4}application\/odd.{1,4} cannot be forwarded/ })
+  t.match(await gateway.send('/header'), { status: 404, body: /FST_UPSTREAM_UNKNOWN_SERVICE/ })
+  const { headers } = JSON.parse((await gateway.send('/header', { headers: { 'x-service': 'shop', 'x-forwarded-port': '99', 'x-forwarded-prefix': '/evil' } })).body)
+  t.same(Object.keys(headers).filter(name => name.startsWith('x-forwarded')).sort(), ['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'])
+})

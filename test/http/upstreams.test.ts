@@ -121,6 +121,19 @@ t.test('ready and whenReady', async t => {
   t.match(await ended, [{ reason: { code: 'FST_UPSTREAM_SYNC', message: /closed/ } }, { reason: { code: 'FST_UPSTREAM_SYNC' } }], 'closing ends every wait')
 })
 
+t.test('a shorter window bounds what is asked by default', async t => {
+  const of = await upstreams(t, { statsWindow: 5 })
+  t.equal(of.tps(), 0)
+  const { ts_start: start, ts_end: end } = of.report('shop')
+  t.equal(end - start, 4)
+})
+
+t.test('a share that is refused is told', async t => {
+  const of = await upstreams(t)
+  of.shed('shop', 0.25)
+  t.match(of.status().services[0], { state: 'healthy', reason: 'an operator has 25 % of the requests refused' })
+})
+
 t.test('wrong options refuse to register, and leave nothing', async t => {
   const table: Array<[object, RegExp]> = [
     [{}, /etcd.*peers/],
@@ -129,6 +142,8 @@ t.test('wrong options refuse to register, and leave nothing', async t => {
     [{ peers: {}, panic: 2 }, /option "panic" must be a number from 0 to 1, got 2/],
     [{ peers: { shop: { '127.0.0.1:99999': {} } } }, /option "peers".*99999/],
     [{ peers: { shop: { '127.0.0.1:1': { weight: -1 } } } }, /option "peers".*weight/],
+    [{ peers: { shop: { '127.0.0.1:1': { weight: NaN } } } }, /option "peers".*NaN/],
+    [{ peers: { shop: { '127.0.0.1:1': { weight: 1n } } } }, /option "peers".*1n/],
     [{ peers: { shop: { 'no-port': {} } } }, /option "peers".*host:port.*shop\/no-port/],
     [{ peers: {}, routes: [{ prefix: 'x', service: 's' }] }, /routes/]
   ]

@@ -160,3 +160,44 @@ t.test('however often the watch broke, etcd is asked once in three seconds', asy
   await verifications(2)
   t.ok(performance.now() - started > 3000, 'two of them are not nearer than one interval')
 })
+
+t.test('a token that runs out while the watch lives is fetched anew', async t => {
+  const auth = { username: 'gateway', password: 'secret' }
+  const etcd = await startEtcd(t, { auth, args: ['--auth-token-ttl=1'] })
+  await etcd.put(key('127.0.0.1:1'), '{}')
+  const gateway = await startGateway(t, { etcd: { hosts: etcd.endpoint, auth }, routes })
+  const first = registry(gateway).lastVerifiedAt
+  await until(() => registry(gateway).reconnects > 0, { what: 'a session under a new token', timeout: 20_000 })
+  await until(() => registry(gateway).lastError === null && registry(gateway).lastVerifiedAt !== first, { what: 'a verified registry', timeout: 20_000 })
+  t.equal(registry(gateway).state, 'live')
+})
+
+t.test('hosts that accept and never answer are passed over', async t => {
+  const etcd = await startEtcd(t)
+  const deaf = [await startTcpProxy(t, etcd.port), await startTcpProxy(t, etcd.port)]
+  for (const proxy of deaf) proxy.stall()
+  const hosts = [...deaf.map(({ port }) => `http://127.0.0.1:${port}`), etcd.endpoint]
+  await etcd.put(key('127.0.0.1:1'), '{}')
+  const gateway = await startGateway(t, { etcd: { hosts, timeout: 500 }, routes })
+  await gateway.app.upstreams.whenReady([], { timeout: 15_000 })
+  await etcd.put(key('127.0.0.1:2'), '{}')
+  await until(() => ports(gateway).length === 2, { what: 'the second peer', timeout: 15_000 })
+  t.equal(registry(gateway).resyncs, 0)
+})
+
+t.test('emptied and compacted while away: kept, and why', async t => {
+  const etcd = await startEtcd(t)
+  const proxy = await startTcpProxy(t, etcd.port)
+  await etcd.put(key('127.0.0.1:1'), '{}')
+  const gateway = await startGateway(t, { etcd: `http://127.0.0.1:${proxy.port}`, routes })
+  proxy.refuse()
+  proxy.cut()
+  await etcd.del(key('127.0.0.1:1'))
+  const revision = await etcd.put('/elsewhere', '')
+  await etcd.etcdctl('compact', String(revision))
+  await proxy.accept()
+  await until(() => /compacted away, and what is there now names no peer/.test(registry(gateway).lastError ?? ''), { what: 'the reason', timeout: 20_000 })
+  t.same(ports(gateway), [1])
+  await etcd.put(key('127.0.0.1:2'), '{}')
+  await until(() => ports(gateway).join() === '2', { what: 'the next peer', timeout: 20_000 })
+})

@@ -130,3 +130,15 @@ t.test('weight, ramp and cutdown multiply, and never come to nothing', async t =
   t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
   t.equal(world.send(OK), 'a')
 })
+
+t.test('peers that began together stay at full weight when the first of them is no longer new', async t => {
+  const world = new World()
+  world.put('short', { slowStart: 2000 }, false)
+  world.put('long', { slowStart: 20_000 }, false)
+  t.same([effective(world, 'short'), effective(world, 'long')], [1, 1])
+  world.wait(3000)
+  world.service.touch()
+  t.same([effective(world, 'short'), effective(world, 'long')], [1, 1])
+  world.put('later', { slowStart: 20_000 }, false)
+  t.same([effective(world, 'long'), effective(world, 'later')], [1, 0.1], 'who comes then has somebody to lean on')
+})

@@ -114,3 +114,14 @@ t.test('position: the cursor is the last revision applied, the anchor a key that
   t.same(registry.apply([]), [], 'no news do not move it')
   t.equal(registry.syncer.position?.cursor, 110n)
 })
+
+t.test('a notice that nothing changed moves the cursor, and only forward', async t => {
+  const registry = new Registry()
+  registry.syncer.advance(50n)
+  t.equal(registry.syncer.position, null, 'there is none before the first listing')
+  registry.list(listing())
+  registry.syncer.advance(150n)
+  t.equal(registry.syncer.position?.cursor, 150n)
+  registry.syncer.advance(120n)
+  t.equal(registry.syncer.position?.cursor, 150n)
+})
