@@ -162,4 +162,11 @@ t.test('a good answer counts from its headers, however long its body goes on', a
   const before = removed.verdicts.length
   late.answered(200, removed.now)
   t.equal(removed.verdicts.length, before, 'an answer of a removed peer is about nobody')
+
+  const gone = worldOf()
+  const failing = probe(gone)
+  gone.service.remove('http://a')
+  const earlier = gone.verdicts.length
+  failing.done(BAD, gone.now)
+  t.equal(gone.verdicts.length, earlier, 'and so is a failure')
 })

@@ -77,7 +77,7 @@ t.test('a full peer gets its share again afterwards, not what it missed', async 
 
 t.test('a pick closes once, and tells how it ended', async t => {
   const told: Array<[string, Outcome, number]> = []
-  const picker = new Picker(() => 0, (service, state, outcome, at) => { told.push([`${service.name}/${state.peer.id}`, outcome, at]) })
+  const picker = new Picker(() => 0, (service, state, outcome, at) => { told.push([`${service.name}/${state.peer.id}`, outcome, at]) }, () => {})
   const world = worldOf({ a: {} })
   const pick = picker.pick(world.service, undefined, world.now)
   t.equal(pick?.service, world.service)
