@@ -106,6 +106,7 @@ class Composition implements Gateway {
     const { syncer, registry } = this
     return {
       get position () { return syncer.position },
+      anchors: () => syncer.anchors(),
       list: (entries, revision, sameHistory) => {
         const boot = syncer.position === null
         const changes = syncer.list(entries, revision, sameHistory, now())

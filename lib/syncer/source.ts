@@ -17,20 +17,25 @@ export type SourceEvent =
   | { readonly type: 'put', readonly entry: Entry }
   | { readonly type: 'delete', readonly key: string, readonly modRevision: bigint }
 
-/**
- * Where the syncer stands: everything up to `cursor` is applied, `keys` keys are held, and `anchor` is one of them with
- * the revision it was last changed at, by which a store can be told from another one.
- */
+/** Where the syncer stands: everything up to `cursor` is applied, and `keys` keys are held. */
 export interface Position {
   readonly cursor: bigint
   readonly keys: number
-  readonly anchor: { readonly key: string, readonly modRevision: bigint } | null
+}
+
+/** What a key held when it was last changed: a few of them tell a store from another one. */
+export interface Anchor {
+  readonly key: string
+  readonly modRevision: bigint
+  readonly digest: number
 }
 
 /** What a source is given to tell its news to. Every call is applied as a whole before it returns. */
 export interface Feed {
   /** Null before the first listing. */
   readonly position: Position | null
+  /** Some of the keys held, all when they are few. */
+  readonly anchors: () => Anchor[]
   /**
    * A complete listing at `revision`, applied as a difference. `sameHistory` says that the store is known to be the one
    * the position came from. False when the listing was refused: a store that forgot everything is no registry.

@@ -5,7 +5,8 @@ import type { Store } from '../store/store.js'
 import { Claims } from './claims.js'
 import type { Codec } from './codec/codec.js'
 import type { Decoded, Registration } from './codec/registration.js'
-import type { Entry, Position, SourceEvent } from './source.js'
+import { digestOf } from './digest.js'
+import type { Anchor, Entry, Position, SourceEvent } from './source.js'
 
 /** What an application of news changed. */
 export type Change =
@@ -15,8 +16,12 @@ export type Change =
 /** Lays raw settings from the registry over a service's settings in code; throws an error that says what is wrong. */
 export type ReadSettings = (service: string, raw: Readonly<Record<string, unknown>>) => ServiceSettings
 
+/** More keys than this are not looked at to recognise a store. */
+const ANCHORS = 32
+
 interface Held {
   readonly modRevision: bigint
+  readonly digest: number
   readonly registrations: readonly Registration[]
   /** The service whose settings this key holds. */
   readonly settings: string | null
@@ -36,7 +41,6 @@ export class Syncer {
   readonly #keys = new Map<string, Held>()
   readonly #claims = new Claims()
   #cursor: bigint | null = null
-  #anchor: string | null = null
 
   constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings) {
     this.#store = store
@@ -48,10 +52,13 @@ export class Syncer {
   /** Null before the first listing. */
   get position (): Position | null {
     if (this.#cursor === null) return null
-    const key = this.#anchor ?? this.#keys.keys().next().value
-    const held = key === undefined ? undefined : this.#keys.get(key)
-    const anchor = key === undefined || held === undefined ? null : { key, modRevision: held.modRevision }
-    return { cursor: this.#cursor, keys: this.#keys.size, anchor }
+    return { cursor: this.#cursor, keys: this.#keys.size }
+  }
+
+  /** Keys by which the store can be told from another: those untouched for longest and those changed last. O(keys). */
+  anchors (): Anchor[] {
+    const all = [...this.#keys].map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
+    return all.length <= ANCHORS ? all : [...all.slice(0, ANCHORS / 2), ...all.slice(-ANCHORS / 2)]
   }
 
   /**
@@ -97,8 +104,9 @@ export class Syncer {
     // Settings that cannot be read leave the last good ones in force.
     const unread = decoded.kind === 'invalid' ? before?.settings ?? null : null
     const settings = decoded.kind === 'settings' ? this.#settle(decoded, modRevision, errors, changes) : unread
-    this.#keys.set(key, { modRevision, registrations, settings })
-    this.#anchor = key
+    // What was changed last stands last.
+    this.#keys.delete(key)
+    this.#keys.set(key, { modRevision, digest: digestOf(entry), registrations, settings })
     // First what is named now, then what no longer is: a service that changes its only peer is never without one.
     for (const registration of registrations) {
       this.#place(registration.service, this.#claims.set(registration), modRevision, boot, now, changes)
@@ -117,7 +125,6 @@ export class Syncer {
     if (held === undefined) return
     this.#keys.delete(key)
     this.invalidKeys.delete(key)
-    if (this.#anchor === key) this.#anchor = null
     for (const registration of held.registrations) this.#withdraw(registration, revision, now, changes)
     this.#unsettle(held.settings, revision, changes)
   }

@@ -201,3 +201,18 @@ t.test('emptied and compacted while away: kept, and why', async t => {
   await etcd.put(key('127.0.0.1:2'), '{}')
   await until(() => ports(gateway).join() === '2', { what: 'the next peer', timeout: 20_000 })
 })
+
+t.test('a store that was replaced by one with the same keys at the same revisions', async t => {
+  const etcd = await startEtcd(t)
+  const fill = async (of: typeof etcd, weights: readonly number[]): Promise<void> => {
+    for (const [i, weight] of weights.entries()) await of.put(key(`127.0.0.1:${i + 1}`), JSON.stringify({ weight }))
+  }
+  await fill(etcd, [1, 1, 1])
+  const gateway = await startGateway(t, { etcd: etcd.endpoint, routes })
+  const weights = () => gateway.app.upstreams.show('shop').peers.map(({ weight }) => weight).join()
+  t.equal(weights(), '1,1,1')
+  await etcd.kill()
+  // The last key is the same to the letter; only the others tell the stores apart.
+  await fill(await startEtcd(t, { port: etcd.port }), [7, 9, 1])
+  await until(() => weights() === '7,9,1', { what: 'what the new store says', timeout: 20_000 })
+})

@@ -94,25 +94,25 @@ t.test('an empty listing from another history is refused, from the same one it i
 t.test('a registry that is empty from the start is a registry', async t => {
   const registry = new Registry()
   t.same(registry.list([], false, 7n), [])
-  t.same(registry.syncer.position, { cursor: 7n, keys: 0, anchor: null })
+  t.same(registry.syncer.position, { cursor: 7n, keys: 0 })
 })
 
-t.test('position: the cursor is the last revision applied, the anchor a key that is held', async t => {
+t.test('position and anchors: the last revision applied, and keys that are held', async t => {
   const registry = new Registry()
-  registry.list(listing().slice(1))
-  t.same(registry.syncer.position, { cursor: 100n, keys: 3, anchor: { key: `${PREFIX}a/b/10.0.0.3:80`, modRevision: 4n } })
-  registry.put('shop/10.0.0.1:80', { weight: 4 })
-  t.same(registry.syncer.position, { cursor: 101n, keys: 3, anchor: { key: `${PREFIX}shop/10.0.0.1:80`, modRevision: 101n } })
-  registry.delete('shop/10.0.0.1:80')
-  const position = registry.syncer.position
-  t.same([position?.cursor, position?.keys], [102n, 2])
-  t.match(position?.anchor, { key: `${PREFIX}shop/10.0.0.2:80`, modRevision: 3n }, 'another key that is held')
-  registry.delete('nobody/knows:1')
-  t.equal(registry.syncer.position?.cursor, 103n)
-  registry.list([], true, 110n)
-  t.same(registry.syncer.position, { cursor: 110n, keys: 0, anchor: null })
-  t.same(registry.apply([]), [], 'no news do not move it')
-  t.equal(registry.syncer.position?.cursor, 110n)
+  registry.list(listing())
+  t.same(registry.syncer.position, { cursor: 100n, keys: 4 })
+  const anchors = () => registry.syncer.anchors().map(({ key, modRevision }) => `${key.slice(PREFIX.length)}@${modRevision}`)
+  t.same(anchors(), ['shop@1', 'shop/10.0.0.1:80@2', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4'])
+  const [, before] = registry.syncer.anchors()
+  registry.put('shop/10.0.0.1:80', { weight: 9 })
+  t.same(anchors(), ['shop@1', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4', 'shop/10.0.0.1:80@101'], 'what was changed last stands last')
+  t.not(registry.syncer.anchors()[3]?.digest, before?.digest, 'and what it holds is part of it')
+  registry.delete('shop')
+  t.same(registry.syncer.position, { cursor: 102n, keys: 3 })
+  registry.apply(Array.from({ length: 100 }, (_, i) => ({ type: 'put', entry: entry(`many/10.1.0.${i}:80`, '', 200 + i) })))
+  t.equal(anchors().length, 32, 'a sample of many')
+  t.equal(anchors()[0], 'shop/10.0.0.2:80@3')
+  t.equal(anchors()[31], 'many/10.1.0.99:80@299')
 })
 
 t.test('a notice that nothing changed moves the cursor, and only forward', async t => {

@@ -118,7 +118,7 @@ export class EtcdSource implements Source {
   /** Brings the syncer to where a watch can go on from. */
   async #catchUp (feed: Feed): Promise<Position> {
     const { position } = feed
-    const history = position === null ? 'same' : await historyOf(this.#clients.calls, this.#prefix, position, this.#clusterId)
+    const history = position === null ? 'same' : await historyOf(this.#clients.calls, this.#prefix, position, feed.anchors(), this.#clusterId)
     if (position !== null && history === 'same' && this.#listAgain === null) return position
     if (position !== null) feed.resyncing(this.#listAgain ?? WHY[history])
     const { entries, revision, clusterId } = await list(this.#clients.calls, this.#prefix)
@@ -129,7 +129,7 @@ export class EtcdSource implements Source {
     this.#listAgain = null
     this.#pause = FIRST_PAUSE
     feed.verified()
-    return feed.position ?? { cursor: revision, keys: entries.length, anchor: null }
+    return feed.position ?? { cursor: revision, keys: entries.length }
   }
 
   /** Asks again and again whether everything written has arrived. A failing read disturbs nothing; missed news do. */
@@ -141,7 +141,7 @@ export class EtcdSource implements Source {
   }
 
   async #verify (feed: Feed, over: AbortSignal): Promise<void> {
-    const position = (): Position => feed.position ?? { cursor: 0n, keys: 0, anchor: null }
+    const position = (): Position => feed.position ?? { cursor: 0n, keys: 0 }
     const deadline = Date.now() + NEWS_WITHIN
     try {
       let expected = await outstanding(this.#clients.calls, this.#prefix, position, this.#clusterId)

@@ -1,19 +1,30 @@
 import type { Etcd3 } from 'etcd3'
-import type { Position } from '../../syncer/source.js'
-import { rangeOf } from './keys.js'
+import { digestOf } from '../../syncer/digest.js'
+import type { Anchor, Position } from '../../syncer/source.js'
+import { entryOf, rangeOf } from './keys.js'
 
 /** Whether the store is the one that was followed; `compacted` when it looks like it and can no longer be asked. */
 export type History = 'same' | 'compacted' | 'other'
 
 /** Is this still the store that the position was read from? `clusterId` is that store's. */
-export async function historyOf (client: Etcd3, prefix: string, position: Position, clusterId: string): Promise<History> {
-  const { header } = await client.kv.range({ ...rangeOf(prefix), count_only: true })
-  if (header.cluster_id !== clusterId || BigInt(header.revision) < position.cursor) return 'other'
-  if (position.anchor === null) return 'same'
-  // A store that was replaced may have passed our cursor already. So one key that we know is read as of our cursor.
+export async function historyOf (client: Etcd3, prefix: string, { cursor, keys }: Position, anchors: readonly Anchor[], clusterId: string): Promise<History> {
+  const range = rangeOf(prefix)
+  const { header } = await client.kv.range({ ...range, count_only: true })
+  if (header.cluster_id !== clusterId || BigInt(header.revision) < cursor) return 'other'
+  // A store that was replaced may have passed our cursor already, and count alike when the same scripts filled it. So the
+  // number of keys, and some of them with what they held, are read as of our cursor.
+  const revision = String(cursor)
+  const questions = [{ ...range, count_only: true }, ...anchors.map(({ key }) => ({ key: Buffer.from(key) }))]
   try {
-    const { kvs } = await client.kv.range({ key: Buffer.from(position.anchor.key), revision: String(position.cursor), keys_only: true })
-    return kvs[0] !== undefined && BigInt(kvs[0].mod_revision) === position.anchor.modRevision ? 'same' : 'other'
+    const { responses } = await client.kv.txn({ success: questions.map(question => ({ request_range: { ...question, revision } })) })
+    const [count, ...answers] = responses.map(({ response_range: answer }) => answer)
+    const isSame = Number(count?.count) === keys && anchors.every((anchor, i) => {
+      const [kv] = answers[i]?.kvs ?? []
+      if (kv === undefined) return false
+      const entry = entryOf(kv, prefix)
+      return entry.modRevision === anchor.modRevision && digestOf(entry) === anchor.digest
+    })
+    return isSame ? 'same' : 'other'
   } catch (error) {
     if (String(error).includes('compacted')) return 'compacted'
     if (String(error).includes('future revision')) return 'other'
