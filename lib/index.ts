@@ -3,10 +3,10 @@ import { errors } from './errors.js'
 import { upstreamEtcd } from './plugin.js'
 
 // `require()` yields the function itself, so what is exported by name is found on it.
-Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
+const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
 
-export { upstreamEtcd as default, upstreamEtcd, upstreamEtcd as 'module.exports', errors }
-export type { ForwardingOptions } from './http/forward.js'
+export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors }
+export type { ForwardingOptions } from './http/forwarding-options.js'
 export type { PublicPeer, PublicPick } from './http/public-pick.js'
 export type { Shown, ShownPeer, ShownService } from './http/show.js'
 export type { PeerStatus, ServiceStatus } from './http/status.js'

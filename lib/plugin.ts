@@ -31,7 +31,7 @@ import { Registry } from './syncer/registry.js'
 import type { Feed, Source } from './syncer/source.js'
 import { Syncer, type Change } from './syncer/syncer.js'
 
-/** The interval's bounds (ms): a quarter of the shortest duration that anybody set, within these. */
+/** The interval's bounds (ms): a tenth of the shortest duration that anybody set, within these. */
 const SLOWEST_TICK = 100
 
 /** The composition root: makes the parts, hands news from one to the next, owns the one interval. */
@@ -162,7 +162,7 @@ class Composition implements Gateway {
   /** (Re)starts the interval when its length has changed. */
   #keepTicking (): void {
     const all = [this.settings.service, ...[...this.store.services.values()].map(service => service.settings)]
-    const every = Math.max(1, Math.min(SLOWEST_TICK, ...all.map(settings => shortestWait(settings) / 4)))
+    const every = Math.max(1, Math.min(SLOWEST_TICK, ...all.map(settings => shortestWait(settings) / 10)))
     if (every === this.#tickEvery) return
     this.#tickEvery = every
     clearInterval(this.#interval)

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'] as const
+const FORWARDING = /^(?:forwarded|via|x-forwarded.*|x-real-ip|(?:x-)?(?:cluster-|true-|fastly-)?client-ip|cf-connecting-ip)$/
 
 /**
  * Does the request come from this machine, by no proxy, and for a local name? The name keeps pages of other sites that
@@ -8,7 +8,7 @@ const FORWARDING = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwa
  */
 export function isLocal (request: FastifyRequest): boolean {
   const { headers } = request.raw
-  if (FORWARDING.some(name => headers[name] !== undefined)) return false
+  if (Object.keys(headers).some(name => FORWARDING.test(name))) return false
   return isLoopback(request.socket.remoteAddress ?? '') && isLocalName(headers.host ?? '')
 }
 

@@ -1,30 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import replyFrom, { type FastifyReplyFromHooks, type FastifyReplyFromOptions } from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { BadOptionError, NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
+import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
 import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { EXCHANGE, Exchange, type Upstream } from '../picker/exchange.js'
-import type { Service } from '../store/service.js'
 import { bodyOf } from './body.js'
+import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { setForwarded, stripRequest, stripResponse } from './headers.js'
 import { pathOf } from './target.js'
-
-/** What `reply.forward` may be told beside the service. */
-export interface ForwardingOptions {
-  /** The path at the peer; default: the request's own URL. May carry a query. */
-  path?: string
-  /** The query at the peer; default: the request's own. */
-  query?: string | Record<string, unknown>
-  /** Set, replaced, or with `undefined` removed on the way to the peer. */
-  headers?: Record<string, string | string[] | undefined>
-  /** What the `hash` balancer hashes; other balancers do not look at it. */
-  key?: string
-  /** Bound of all attempts together, up to response headers, ms; default `timeouts.total`. */
-  timeout?: number
-  /** Called instead of sending the response, with reply-from's signature. */
-  onResponse?: FastifyReplyFromHooks['onResponse']
-}
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -56,17 +40,17 @@ export class Forwarder {
     this.#from = from
   }
 
-  /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
+  /** Sends `request` on to a peer of `name`. A refusal is sent as an error; only bad options are thrown. */
   forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions = {}): FastifyReply {
     const { store, picker, registry } = this.#gateway
+    checkForwarding(options)
     const service = store.get(name)
     if (service === undefined) {
       // A function of the user's may have given anything.
       const asked = String(name)
       return reply.send(registry.synced ? new UnknownServiceError(asked) : new NotReadyError(asked))
     }
-    const total = totalOf(service, options)
-    const exchange = new Exchange(service, total)
+    const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total)
     request.upstream = exchange.upstream
     // Who left before we came here is counted, and no peer hears of it.
     if (reply.raw.destroyed) {
@@ -122,14 +106,6 @@ export function takeFrom (app: FastifyInstance, transport: { request: (options: 
   replyFrom(seat, { base: BASE, undici, disableRequestLogging: true }, error => { if (error) throw error })
   if (taken === undefined) throw new Error('this version of @fastify/reply-from decorates otherwise')
   return taken
-}
-
-function totalOf (service: Service, { timeout, path }: ForwardingOptions): number {
-  if (timeout !== undefined && !(timeout >= 1 && timeout <= 2 ** 31 - 1)) {
-    throw new BadOptionError('timeout', 'a number from 1 to 2147483647 (ms)', timeout)
-  }
-  if (path !== undefined && !path.startsWith('/')) throw new BadOptionError('path', 'a string that begins with "/"', path)
-  return timeout ?? service.settings.timeouts.total
 }
 
 /** What reply-from is told; without options of the caller's and a parsed body it is the same object for every request. */

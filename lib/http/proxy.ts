@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
+import { BadOptionError } from '../errors.js'
 import type { RouteSettings } from '../options.js'
 import type { Forwarder } from './forward.js'
 import { pathOf } from './target.js'
@@ -9,7 +10,9 @@ const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'PO
 export async function proxy (app: FastifyInstance, route: RouteSettings, forwarder: Forwarder): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  const { prefix, service } = route
+  const { prefix, service, methods } = route
+  const unknown = methods?.find(method => !app.supportedMethods.includes(method as HTTPMethods))
+  if (unknown !== undefined) throw new BadOptionError('routes.methods', `methods that Fastify supports (${app.supportedMethods.join(', ')})`, unknown)
   // The user may have registered us under a prefix of his own.
   const depth = `${app.prefix}${prefix}`.split('/').filter(part => part !== '').length
   const below = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
@@ -18,7 +21,7 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
     app.route({
       ...route.hooks,
       ...(route.constraints === null ? {} : { constraints: { ...route.constraints } }),
-      method: route.methods === null ? METHODS : [...route.methods] as HTTPMethods[],
+      method: methods === null ? METHODS : [...methods] as HTTPMethods[],
       url,
       handler: (request, reply) => forwarder.forward(request, reply, nameOf(request), { path: pathFor(request, depth, route.rewritePrefix) })
     })

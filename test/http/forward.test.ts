@@ -98,7 +98,16 @@ t.test('the Host header and the forwarded headers, as the options say', async t 
 
 t.test('reply.forward: in any handler, with its options', async t => {
   const echo = await startEcho(t)
+  const wrong: Array<[object, RegExp]> = [
+    [{ onResponse: 5 }, /"onResponse" must be a function, got 5/],
+    [{ path: 5 }, /"path"/],
+    [{ path: '/a\r\nb' }, /"path".*control/],
+    [{ headers: 5 }, /"headers"/],
+    [{ query: 5 }, /"query"/],
+    [{ pth: '/x' }, /unknown option "pth" of reply.forward, known: path/]
+  ]
   const gateway = await startGateway(t, { peers: of(echo) }, app => {
+    for (const [i, [options]] of wrong.entries()) app.get(`/wrong/${i}`, (_request, reply) => reply.forward('shop', options))
     app.post('/parsed', (_request, reply) => reply.forward('shop'))
     app.get('/options', (_request, reply) => reply.forward('shop', { path: '/else', query: { a: '1', b: ['2', '3'] }, headers: { 'x-added': 'yes', accept: undefined } }))
     app.get('/text', (_request, reply) => reply.forward('shop', { path: '/else', query: '?raw=%20' }))
@@ -117,6 +126,7 @@ t.test('reply.forward: in any handler, with its options', async t => {
   t.match(await gateway.send('/own'), { status: 202, body: '{"was":200}' })
   t.match(await json('/bad'), { code: 'FST_UPSTREAM_BAD_OPTION', message: /option "path" must be a string that begins with "\/"/ })
   t.match(await json('/late'), { code: 'FST_UPSTREAM_BAD_OPTION', message: /"timeout"/ })
+  for (const [i, [, message]] of wrong.entries()) t.match(await json(`/wrong/${i}`), { code: 'FST_UPSTREAM_BAD_OPTION', message })
   t.match(await json('/none'), { statusCode: 404, code: 'FST_UPSTREAM_UNKNOWN_SERVICE' })
 })
 

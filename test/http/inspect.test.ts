@@ -106,7 +106,7 @@ t.test('who may look', async t => {
   t.equal(await code(app, { host: '[::1]:3000' }, '::1'), 200)
   t.equal(await code(app, {}, '10.0.0.9'), 404)
   t.equal(await code(app, { host: 'evil.example' }), 404, 'a name of elsewhere that resolves to here')
-  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
+  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
   const missing = (await app.inject('/nowhere')).json()
   t.same((await app.inject({ url: '/_upstreams', remoteAddress: '10.0.0.9' })).json(), { ...missing, message: 'Route GET:/_upstreams not found' }, 'as if there were nothing')
 

@@ -145,7 +145,8 @@ t.test('wrong options refuse to register, and leave nothing', async t => {
     [{ peers: { shop: { '127.0.0.1:1': { weight: NaN } } } }, /option "peers".*NaN/],
     [{ peers: { shop: { '127.0.0.1:1': { weight: 1n } } } }, /option "peers".*1n/],
     [{ peers: { shop: { 'no-port': {} } } }, /option "peers".*host:port.*shop\/no-port/],
-    [{ peers: {}, routes: [{ prefix: 'x', service: 's' }] }, /routes/]
+    [{ peers: {}, routes: [{ prefix: 'x', service: 's' }] }, /routes/],
+    [{ peers: {}, routes: [{ prefix: '/x', service: 's', methods: ['FOO'] }] }, /option "routes.methods".*"FOO"/]
   ]
   for (const [options, message] of table) {
     const app = Fastify()
