@@ -218,7 +218,7 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   app.decorate('upstreams', upstreams)
   app.decorateRequest('upstream', null)
   app.decorateReply('forward', function (service, options) {
-    return forwarder.forward(this.request, this, service, options)
+    return forwarder.asked(this.request, this, service, options)
   })
   app.addHook('onClose', () => parts.close())
   app.addHook('onReady', () => synced(parts, app.log))

@@ -142,6 +142,7 @@ t.test('strictness', async t => {
     ['const enum X { a }', 'line 1 has an enum'],
     ['namespace X {}', 'line 1 has a namespace'],
     ['module X {}', 'line 1 has a namespace'],
+    // Bad sources as text, each to be refused: nothing is silenced by them.
     ['// @ts-ignore', 'has @ts-ignore'],
     ['// @ts-expect-error', 'has @ts-expect-error'],
     ['/* eslint-disable */', 'has eslint-disable'],

@@ -40,10 +40,15 @@ export class Forwarder {
     this.#from = from
   }
 
-  /** Sends `request` on to a peer of `name`. A refusal is sent as an error; only bad options are thrown. */
-  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions = {}): FastifyReply {
-    const { store, picker, registry } = this.#gateway
+  /** What `reply.forward` does: `forward`, for options that a user wrote. Bad ones are thrown. */
+  asked (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions = {}): FastifyReply {
     checkForwarding(options)
+    return this.forward(request, reply, name, options)
+  }
+
+  /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
+  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions): FastifyReply {
+    const { store, picker, registry } = this.#gateway
     const service = store.get(name)
     if (service === undefined) {
       // A function of the user's may have given anything.

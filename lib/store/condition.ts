@@ -90,7 +90,7 @@ export function serviceCondition (service: Service, panic: boolean): { state: Se
   const states = [...service.peers.values()]
   if (states.length === 0) return { state: 'empty', reason: 'no peer is registered' }
   const wanted = states.filter(inRotation)
-  if (wanted.length === 0) return { state: 'empty', reason: `all ${states.length} peers are out on purpose` }
+  if (wanted.length === 0) return { state: 'empty', reason: `out on purpose: ${states.length} of ${states.length} peers` }
   const eligible = wanted.filter(isEligible).length
   if (panic) {
     const judged = wanted.filter(({ check }) => check !== 'probing')

@@ -38,7 +38,7 @@ function condition (world: World) {
 t.test('the words, with their numbers', async t => {
   const cases: Array<[ways: string, panic: number, state: string, reason: string | null]> = [
     ['', 0.5, 'empty', 'no peer is registered'],
-    ['Dd0o', 0.5, 'empty', 'all 4 peers are out on purpose'],
+    ['Dd0o', 0.5, 'empty', 'out on purpose: 4 of 4 peers'],
     ['...', 0.5, 'healthy', null],
     ['.DDDD', 0.5, 'healthy', null],
     ['..p', 0.5, 'healthy', null],

@@ -31,9 +31,9 @@ type CallOptions = Exclude<NonNullable<IOptions['defaultCallOptions']>, (...args
 type Interceptor = NonNullable<CallOptions['interceptors']>[number]
 
 /**
- * Clients of their own for calls and watch, because a call that misses its deadline takes a shared channel down and the watch with it. Every unary
- * call has a deadline of `timeout` ms. With one host nothing is repeated here, the source does that; with several, a
- * call goes on to the next host, and a host that failed is left alone for 2 s.
+ * Clients of their own for calls and watch, because a call that misses its deadline takes a shared channel down and the
+ * watch with it. Every unary call has a deadline of `timeout` ms. With one host nothing is repeated here, the source does
+ * that; with several, a call goes on to the next host, and a host that failed is left alone for 2 s.
  */
 export function connect (settings: EtcdSettings): EtcdClients {
   const token: Token = { value: null, refused: false }

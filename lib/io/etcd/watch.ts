@@ -48,6 +48,8 @@ export async function openWatch (client: Etcd3, prefix: string, from: bigint, ne
       try {
         if (open && gather(response)) resolve()
       } catch (error) {
+        // Nothing after it may be applied: the cursor would pass what was lost.
+        open = false
         fail(error instanceof Error ? error : new Error(String(error)))
       }
     })
