@@ -1,0 +1,76 @@
+/** `npm run bench`: see README.md here for what is measured and how. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { run } from '../example/demo/ending.js'
+import { compare } from './compare.js'
+import { contenders, type Contender } from './contenders.js'
+import { describe, findCores, tell, type Machine } from './machine.js'
+import { nativeVersions } from './natives.js'
+import { choose, readOptions, usage, type Options } from './options.js'
+import { digest, table, type Result } from './report.js'
+import { workloads, type Workload } from './workloads.js'
+import { needWrk } from './wrk.js'
+
+/** What goes on, for who waits; figures alone go to the standard output. */
+const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+
+interface Work {
+  readonly workload: Workload
+  readonly contenders: readonly Contender[]
+}
+
+function planned (options: Options, before: string | null): Work[] {
+  const there = contenders(before)
+  const chosen = choose('contenders', options.contenders, there, ({ chosenAs }) => chosenAs)
+  const variants = new Set(workloads.flatMap(({ only }) => only ?? []).filter(name => name !== 'ours'))
+  return choose('only', options.only, workloads, ({ name }) => name)
+    .map(workload => ({
+      workload,
+      contenders: chosen.filter(({ name }) => workload.only === null ? !variants.has(name) : workload.only.includes(name))
+    }))
+    .filter(work => work.contenders.length > 0)
+}
+
+/** What the targets come to when they are to be checked: 1 when one is missed by its whole interval. */
+function verdict (results: readonly Result[]): number {
+  const judged = results.flatMap(({ figures }) => figures.flatMap(({ targets }) => targets))
+  if (judged.length === 0) {
+    say('--check: nothing measured here has a target; ours and bare have to take part.')
+    return 1
+  }
+  return judged.some(({ verdict }) => verdict === 'missed') ? 1 : 0
+}
+
+async function measure (options: Options, machine: Machine, before: string | null): Promise<number> {
+  const { rounds, seconds, json } = options
+  const results: Result[] = []
+  for (const { workload, contenders } of planned(options, before)) {
+    const samples = await compare(workload, contenders, { rounds, seconds, cores: machine.pinned, before, say })
+    const result = digest(workload, contenders, samples)
+    results.push(result)
+    if (json !== '-') console.log(`\n${table(result)}`)
+  }
+  const text = JSON.stringify({ schema: 1, startedAt: new Date().toISOString(), rounds, seconds, machine, results }, null, 2)
+  if (json === '-') console.log(text)
+  else if (json !== null) writeFileSync(json, `${text}\n`)
+  return options.check ? verdict(results) : 0
+}
+
+async function main (): Promise<number> {
+  const options = readOptions(process.argv.slice(2))
+  if (options === 'help') {
+    console.log(usage)
+    return 0
+  }
+  if (!existsSync('/proc/self/stat')) throw new Error('The benchmark reads CPU times from /proc, so it runs on Linux.')
+  const before = options.before === null ? null : resolve(options.before)
+  if (before !== null && !existsSync(`${before}/index.js`)) throw new Error(`--before: there is no index.js in ${before}`)
+  // Before anything is measured for minutes.
+  planned(options, before)
+  needWrk(say)
+  const machine = describe(findCores(), nativeVersions())
+  say(tell(machine))
+  return await measure(options, machine, before)
+}
+
+run(main)
