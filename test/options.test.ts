@@ -53,18 +53,20 @@ function everything (): UpstreamEtcdOptions {
       latencyFactor: false
     },
     panic: 0,
+    retry: { attempts: 1, on: ['connect', 'timeout', 503], budget: { ratio: 1, perSecond: 2 }, bodyBytes: 0 },
     timeouts: { connect: 1, headers: 2, body: 3, total: 4 },
     host: 'peer',
     forwarded: false,
-    pool: { connections: 1, keepAlive: 1 },
-    services: { shop: { check: false }, other: { outlier: { minRequests: 5 } } },
+    pool: { connections: 1, keepAlive: 1, allowH2: true },
+    tls: { rejectUnauthorized: false, ca: '-----BEGIN ca', cert: '-----BEGIN cert', key: '-----BEGIN key', serverName: 'a' },
+    services: { shop: { check: false, retry: false }, other: { outlier: { minRequests: 5 } } },
     routes: [{
       prefix: '/shop',
       service: 'shop',
       rewritePrefix: '/x',
       methods: ['GET'],
       constraints: { host: /shop/, deep: { list: [1] } },
-      websocket: false,
+      websocket: true,
       onRequest: async () => {},
       preHandler: [async () => {}],
       panic: 0.25
@@ -128,7 +130,7 @@ t.test('unknown names', async (t) => {
   const rows: Array<[string, string | null]> = [
     ['chekc', 'check'], ['ectd', 'etcd'], ['peer', 'peers'], ['keyprefix', 'keyPrefix'], ['key_prefix', 'keyPrefix'], ['rotues', 'routes'],
     ['outliers', 'outlier'], ['slow_strat', 'slow_start'], ['statWindow', 'statsWindow'],
-    ['prefix', null], ['retry', null], ['limits', null], ['tls', null], ['hashKey', null], ['sticky', null], ['snapshotFile', null], ['', null]
+    ['prefix', null], ['limits', null], ['hashKey', null], ['sticky', null], ['snapshotFile', null], ['', null]
   ]
   for (const [name, near] of rows) {
     t.match(refusal({ peers: {}, [name]: undefined }), near === null
@@ -158,7 +160,7 @@ t.test('the caller\'s object is read and not touched, and later changes to it ch
 t.test('settings are frozen, all the way down', async (t) => {
   const samples = [
     {}, everything(), { peers: undefined, etcd: { hosts: ['https://a'], auth: { username: 'a', password: 'b' }, tls: {} } }, { etcd: 'https://a', peers: undefined },
-    { check: false, outlier: false, inspect: false, services: { a: { check: {}, outlier: {} } } }
+    { check: false, outlier: false, retry: false, inspect: false, services: { a: { check: {}, outlier: {}, retry: { on: [500], budget: {} } } } }
   ]
   for (const sample of samples) {
     for (const object of objects(readOptions({ peers: {}, ...sample }))) t.ok(Object.isFrozen(object))
@@ -179,7 +181,7 @@ t.test('everything at once', async (t) => {
 t.test('any JSON gives settings or FST_UPSTREAM_BAD_OPTION, never anything else', async (t) => {
   const names = [
     'etcd', 'peers', 'keyPrefix', 'format', 'start', 'inspect', 'statsWindow', 'services', 'routes', 'balancer', 'slowStart', 'slow_start', 'check',
-    'outlier', 'panic', 'timeouts', 'host', 'forwarded', 'pool', 'hosts', 'auth', 'tls', 'username', 'password', 'wait', 'interval', 'status', 'prefix',
+    'outlier', 'panic', 'timeouts', 'host', 'forwarded', 'pool', 'retry', 'on', 'budget', 'websocket', 'key', 'cert', 'hosts', 'auth', 'tls', 'username', 'password', 'wait', 'interval', 'status', 'prefix',
     'service', 'methods', 'constraints', 'onRequest', 'path', 'open', 'minWeight', 'min_weight', '__proto__', 'constructor', 'a:1'
   ]
   const leaf = fc.oneof(fc.constantFrom<unknown>(0, 1, 0.5, -1, 5000, true, false, null, '', '/', '/a', 'GET', 'http', 'h:1', 'https://h', 'ready'), fc.string(), fc.double())

@@ -41,7 +41,10 @@ export const good: Options[] = [
   { etcd: '', timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 } },
   { etcd: '', host: 'client' },
   { etcd: '', host: 'shop.example', forwarded: false },
-  { etcd: '', pool: { connections: 128, keepAlive: 60000 } },
+  { etcd: '', pool: { connections: 128, keepAlive: 60000, allowH2: true } },
+  { etcd: '', retry: { attempts: 2, on: ['connect', 'reset', 'timeout', 503], budget: { ratio: 0.2, perSecond: 10 }, bodyBytes: 65536 } },
+  { etcd: '', retry: false, tls: { rejectUnauthorized: false, ca: 'PEM', cert: Buffer.from(''), key: null, serverName: 'a' } },
+  { etcd: '', routes: [{ prefix: '/shop', service: 'orders', websocket: true, retry: { budget: { ratio: 0 } } }] },
   { etcd: '', services: { orders: { panic: 0.3, check: false, timeouts: { total: 100 } } } },
   { etcd: '', routes: [{ prefix: '/shop', service: 'orders' }] },
   { etcd: '', routes: [{ prefix: '/shop', service: request => request.hostname, rewritePrefix: '/', methods: ['GET'] }] },
@@ -96,6 +99,14 @@ export const bad: Options[] = [
   { etcd: '', forwarded: 'yes' },
   // @ts-expect-error unknown name in a group
   { etcd: '', pool: { size: 1 } },
+  // @ts-expect-error false turns it off, true says nothing
+  { etcd: '', retry: true },
+  // @ts-expect-error unknown reason
+  { etcd: '', retry: { on: ['refused'] } },
+  // @ts-expect-error a number
+  { etcd: '', retry: { budget: 0.2 } },
+  // @ts-expect-error unknown name in a group
+  { etcd: '', tls: { passphrase: '' } },
   // @ts-expect-error etcd is the gateway's, not a service's
   { etcd: '', services: { orders: { etcd: '' } } },
   // @ts-expect-error a route needs a service
@@ -221,6 +232,10 @@ export async function use (): Promise<void> {
     return reply.forward('orders')
   })
   app.get('/x', (_request, reply) => reply.forward('orders', { path: '/y', query: { a: '1' }, headers: { b: '2' }, timeout: 100 }))
+  app.get('/w', (_request, reply) => reply.forward('orders', { retry: false }))
+  app.get('/v', (_request, reply) => reply.forward('orders', { retry: { attempts: 1 } }))
+  // @ts-expect-error false turns it off
+  app.get('/u', (_request, reply) => reply.forward('orders', { retry: true }))
   // @ts-expect-error a service is needed
   app.get('/y', (_request, reply) => reply.forward())
   // @ts-expect-error unknown name

@@ -1,5 +1,6 @@
 import type { FastifyReplyFromHooks } from '@fastify/reply-from'
 import { BadOptionError, OptionsError } from '../errors.js'
+import type { RetryOptions } from '../options/types.js'
 
 /** What `reply.forward` may be told beside the service. */
 export interface ForwardingOptions {
@@ -13,6 +14,8 @@ export interface ForwardingOptions {
   key?: string
   /** Bound of all attempts together, up to response headers, ms; default `timeouts.total`. */
   timeout?: number
+  /** Laid over the service's own `retry`; `false` for one attempt. Read once for each object: use it again rather than change it. */
+  retry?: RetryOptions | false
   /** Called instead of sending the response, with reply-from's signature. */
   onResponse?: FastifyReplyFromHooks['onResponse']
 }
@@ -25,6 +28,8 @@ const CHECKS: Readonly<Record<string, readonly [expected: string, isGood: (value
   headers: ['an object', isObject],
   key: ['a string', value => typeof value === 'string'],
   timeout: ['a number from 1 to 2147483647 (ms)', value => typeof value === 'number' && value >= 1 && value <= 2 ** 31 - 1],
+  // What is in it is looked at together with what it is laid over.
+  retry: ['an object or false', value => value === false || isObject(value)],
   onResponse: ['a function', value => typeof value === 'function']
 }
 

@@ -1,9 +1,10 @@
 /** Where registrations come from: `etcd`, or the embedded `peers`. */
 import { BadOptionError, OptionsError } from '../errors.js'
-import { duration, keysOf, layOver, list, serviceName, text, type Checks, type Read } from './check.js'
+import { duration, keysOf, layOver, list, serviceName, type Checks, type Read } from './check.js'
 import { copy } from './copy.js'
 import { entriesOf, exactly, given, isPlain, join } from './names.js'
 import type { EtcdSettings, EtcdTlsSettings, PeersSettings } from './settings.js'
+import { certificate, checkPair, hidden, notEmpty, privateKey } from './tls.js'
 
 const HOST = /^(?:(https?):\/\/)?([\w.-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?\/?$/i
 const HOST_EXPECTED = 'a host as in http://host:2379, https://host:2379 or host:2379'
@@ -29,38 +30,18 @@ function isSecure (url: string): boolean {
   return url.startsWith('https:')
 }
 
-/** What stands in messages for a value that nobody may see. */
-function hidden (value: unknown): unknown {
-  return value === undefined ? value : '[hidden]'
-}
-
 const password: Read<string> = (value, path) => {
   if (typeof value !== 'string') throw new BadOptionError(path, 'a string', hidden(value))
   return value
 }
 
-/** PEM as text or bytes, kept as text; a file's name is the usual mistake. */
-function pem (shown: (value: unknown) => unknown): Read<string> {
-  return (value, path) => {
-    const content = value instanceof Uint8Array ? new TextDecoder().decode(value) : value
-    if (typeof content === 'string' && content.includes('-----BEGIN ')) return content
-    throw new BadOptionError(path, 'PEM text or a Buffer of it', shown(value))
-  }
-}
-
-const certificate = pem((value) => value)
-
-const notEmpty = text(/^[^\p{Cc}]+$/u, 'a string that is not empty and holds no control characters')
-
 const noTls: EtcdTlsSettings = Object.freeze({ ca: null, cert: null, key: null, serverName: null })
-const tlsChecks: Checks<EtcdTlsSettings> = { ca: certificate, cert: certificate, key: pem(hidden), serverName: notEmpty }
+const tlsChecks: Checks<EtcdTlsSettings> = { ca: certificate, cert: certificate, key: privateKey, serverName: notEmpty }
 const tlsNames = exactly(keysOf(tlsChecks))
 
 const tls: Read<EtcdTlsSettings> = (value, path) => {
   const result = layOver(tlsChecks, given(value, path, tlsNames), noTls)
-  if ((result.cert === null) !== (result.key === null)) {
-    throw new OptionsError(`options "${path}.cert" and "${path}.key" need each other`)
-  }
+  checkPair(result, path)
   return result
 }
 

@@ -19,9 +19,9 @@ export function eitherCase (keys: Iterable<string>): Names {
   return new Map([...exactly(names), ...names.map((key): [string, string] => [snake(key), key])])
 }
 
-/** `slowStart` → `slow_start`, `consecutive5xx` → `consecutive_5xx`. */
+/** `slowStart` → `slow_start`, `consecutive5xx` → `consecutive_5xx`, `allowH2` → `allow_h2`. */
 function snake (key: string): string {
-  return key.replace(/[A-Z]|\d+/g, (part) => `_${part.toLowerCase()}`)
+  return key.replace(/[A-Z]\d*|\d+/g, (part) => `_${part.toLowerCase()}`)
 }
 
 /** `a` and `b` → `a.b`. */

@@ -1,7 +1,7 @@
 /** `routes` and `services`: what is forwarded where, and the settings that hold for each service named. */
 import { BadOptionError, OptionsError } from '../errors.js'
 import type { ServiceSettings } from '../store/settings.js'
-import { keysOf, layOver, list, onlyFalse, serviceName, text, type Checks, type Read } from './check.js'
+import { boolean, keysOf, layOver, list, serviceName, text, type Checks, type Read } from './check.js'
 import { copyFields } from './copy.js'
 import { hookNames, readHooks } from './hooks.js'
 import { entriesOf, exactly, given, isPlain, join, type Given } from './names.js'
@@ -27,18 +27,17 @@ const checks: Checks<Plain> = {
   service,
   rewritePrefix: text(/^\/[^\s\p{Cc}?#]*$/u, 'a path that starts with "/"'),
   methods: list(text(/^[A-Z]+(?:-[A-Z]+)?$/, 'a method in upper case'), 'a list of at least one method', 1),
-  constraints
+  constraints,
+  websocket: boolean
 }
-const later: Checks<{ websocket: false }> = { websocket: onlyFalse }
-const defaults: Plain = { prefix: '', service: '', rewritePrefix: '/', methods: null, constraints: null }
-const names = new Map([...exactly([...keysOf(checks), ...keysOf(later), ...hookNames]), ...serviceNames])
+const defaults: Plain = { prefix: '', service: '', rewritePrefix: '/', methods: null, constraints: null, websocket: false }
+const names = new Map([...exactly([...keysOf(checks), ...hookNames]), ...serviceNames])
 
 /** A route, and all options it gives, those of its service among them. */
 interface RouteGiven { readonly settings: RouteSettings, readonly path: string, readonly found: Given }
 
 const route: Read<RouteGiven> = (value, path) => {
   const found = given(value, path, names, undefined, ['prefix', 'service'])
-  layOver(later, found, { websocket: false })
   const settings = Object.freeze({ ...layOver(checks, found, defaults), hooks: readHooks(found) })
   const own = serviceKeys.find((key) => found.has(key))
   if (typeof settings.service === 'function' && own !== undefined) {

@@ -3,6 +3,10 @@ import { BadOptionError } from '../errors.js'
 import type { CheckSettings, OutlierSettings, PoolSettings, ServiceSettings, SlowStartSettings, TimeoutSettings } from '../store/settings.js'
 import { boolean, duration, fields, keysOf, layOver, list, number, oneOf, onlyFalse, orFalse, share, text, type Check, type Checks, type Read } from './check.js'
 import { eitherCase, given, type Given } from './names.js'
+import { defaultRetry, readRetry } from './retry.js'
+import { defaultTls, tls } from './tls.js'
+
+export { readRetry, retryOf } from './retry.js'
 
 const count = number({ min: 1, max: 1000, integer: true })
 const runLength = number({ min: 0, max: 1000000, integer: true, off: true })
@@ -39,10 +43,12 @@ export const serviceDefaults: ServiceSettings = Object.freeze({
   check: defaultCheck,
   outlier: defaultOutlier,
   panic: 0.5,
+  retry: defaultRetry,
   timeouts: Object.freeze({ connect: 1000, headers: 30000, body: 30000, total: 60000 }),
   host: 'client',
   forwarded: true,
-  pool: Object.freeze({ connections: 128, keepAlive: 60000 })
+  pool: Object.freeze({ connections: 128, keepAlive: 60000, allowH2: false }),
+  tls: defaultTls
 })
 
 const slowStart: Checks<SlowStartSettings> = {
@@ -102,7 +108,8 @@ const timeouts: Checks<TimeoutSettings> = { connect: duration, headers: duration
 
 const pool: Checks<PoolSettings> = {
   connections: number({ min: 1, max: 100000, integer: true }),
-  keepAlive: duration
+  keepAlive: duration,
+  allowH2: boolean
 }
 
 const service: Checks<ServiceSettings> = {
@@ -111,10 +118,12 @@ const service: Checks<ServiceSettings> = {
   check: orFalse(fields(check, 'an object or false'), defaultCheck),
   outlier: orFalse(readOutlier, defaultOutlier),
   panic: share,
+  retry: readRetry,
   timeouts: fields(timeouts),
   host: text(/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i, '"client", "peer" or a host with or without a port'),
   forwarded: boolean,
-  pool: fields(pool)
+  pool: fields(pool),
+  tls
 }
 
 /** Every option of a service. */

@@ -50,6 +50,8 @@ export interface RouteSettings {
   /** Null means all that proxied routes take. */
   readonly methods: readonly string[] | null
   readonly constraints: Readonly<Record<string, unknown>> | null
+  /** Upgrades are forwarded too. */
+  readonly websocket: boolean
   readonly hooks: RouteHooks
 }
 

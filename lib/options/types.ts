@@ -51,6 +51,31 @@ export interface OutlierOptions {
   latencyFactor?: false
 }
 
+/** Attempts after the first, each at another peer. */
+export interface RetryOptions {
+  /** At most this many, 0 … 10. Default 2. */
+  attempts?: number
+  /** What is tried again: failed connections, lost ones, no headers in time, statuses from 400. Default `['connect', 'reset', 502, 503, 504]`. */
+  on?: ReadonlyArray<'connect' | 'reset' | 'timeout' | number>
+  /** Over 10 s, at most `ratio` of the service's requests (0 … 10) and `perSecond` a second besides. Default `{ ratio: 0.2, perSecond: 10 }`. */
+  budget?: { ratio?: number, perSecond?: number }
+  /** A body of up to this many bytes is kept, to be sent again; at most 16 MiB. Default 65536. */
+  bodyBytes?: number
+}
+
+/** Towards peers with the scheme `https`. `null` takes back what the gateway's options say. */
+export interface TlsOptions {
+  /** Whether a peer must prove who it is. Default true. */
+  rejectUnauthorized?: boolean
+  /** An authority in place of the known ones. */
+  ca?: Pem | null
+  /** This gateway's own certificate, and its key. */
+  cert?: Pem | null
+  key?: Pem | null
+  /** The name that a peer's certificate must carry, when it is not the host. */
+  serverName?: string | null
+}
+
 /** Options of one service: for all services at the top level, for one under `services`, and live from the registry. */
 export interface ServiceOptions {
   /** Default `'round-robin'`, smooth and weighted. */
@@ -63,14 +88,18 @@ export interface ServiceOptions {
   outlier?: OutlierOptions | false
   /** When less than this share of the peers is healthy, health is ignored; 0 turns that off. Default 0.5. */
   panic?: number
+  /** Further attempts; `false` for none. */
+  retry?: RetryOptions | false
   /** Default `{ connect: 1000, headers: 30000, body: 30000, total: 60000 }`; `total` bounds all attempts, up to headers. */
   timeouts?: { connect?: number, headers?: number, body?: number, total?: number }
   /** The Host header that peers see: the client's, the peer's own, or this one. Default `'client'`. */
   host?: string
   /** Whether X-Forwarded-For, -Proto and -Host are appended. Default true. */
   forwarded?: boolean
-  /** Connections per peer, and how long an idle one is kept. Default `{ connections: 128, keepAlive: 60000 }`. */
-  pool?: { connections?: number, keepAlive?: number }
+  /** Connections per peer, how long an idle one is kept, and whether HTTP/2 may be spoken. Default `{ connections: 128, keepAlive: 60000, allowH2: false }`. */
+  pool?: { connections?: number, keepAlive?: number, allowH2?: boolean }
+  /** Towards peers with the scheme `https`. */
+  tls?: TlsOptions
 }
 
 /** One proxied route. Options of its service may stand here too when `service` is a name. */
@@ -85,8 +114,8 @@ export interface RouteOptions extends ServiceOptions, RouteHooks {
   methods?: readonly string[]
   /** As in any Fastify route. */
   constraints?: Readonly<Record<string, unknown>>
-  /** Only `false` for now. */
-  websocket?: false
+  /** Whether upgrades to WebSocket are forwarded too. Default false. */
+  websocket?: boolean
 }
 
 /** Where and to whom the state of things is shown. Route hooks guard it; with `onRequest`, `access` is `'all'` by default. */

@@ -43,10 +43,40 @@ export interface TimeoutSettings {
   readonly total: number
 }
 
+/** What an attempt must come to for another one: no connection, a lost one, no headers in time, or a status. */
+export type RetryReason = 'connect' | 'reset' | 'timeout' | number
+
+/** Retries of a service may be at most `ratio` × its requests plus `perSecond` a second. */
+export interface RetryBudgetSettings {
+  readonly ratio: number
+  readonly perSecond: number
+}
+
+/** Attempts after the first. Bodies of up to `bodyBytes` are kept for them. */
+export interface RetrySettings {
+  readonly attempts: number
+  readonly on: readonly RetryReason[]
+  readonly budget: RetryBudgetSettings
+  readonly bodyBytes: number
+}
+
 /** Connections to one peer: at most `connections`, an idle one is kept for `keepAlive` ms. */
 export interface PoolSettings {
   readonly connections: number
   readonly keepAlive: number
+  /** HTTP/2 where a peer offers it by TLS. */
+  readonly allowH2: boolean
+}
+
+/** Towards peers with the scheme `https`; PEM as text, null for none. `cert` and `key` are both there or neither is. */
+export interface TlsSettings {
+  readonly rejectUnauthorized: boolean
+  readonly ca: string | null
+  readonly cert: string | null
+  /** Secret: whoever shows settings hides it. */
+  readonly key: string | null
+  /** The name that a peer's certificate must carry, when it is not the host. */
+  readonly serverName: string | null
 }
 
 export interface ServiceSettings {
@@ -56,11 +86,13 @@ export interface ServiceSettings {
   readonly outlier: OutlierSettings | false
   /** Below this share of healthy peers health is ignored; 0 turns that off. */
   readonly panic: number
+  readonly retry: RetrySettings | false
   readonly timeouts: TimeoutSettings
   /** `'client'`, `'peer'`, or a literal Host header. */
   readonly host: string
   readonly forwarded: boolean
   readonly pool: PoolSettings
+  readonly tls: TlsSettings
 }
 
 /** The shortest time after which something of these settings may be due (ms). */

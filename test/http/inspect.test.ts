@@ -125,3 +125,19 @@ t.test('who may look', async t => {
   const off = await injectable(t, { inspect: false })
   t.equal(await code(off, {}), 404)
 })
+
+t.test('the settings, but no private key', async t => {
+  const key = `-----BEGIN ${'PRIVATE KEY'}-----\nhush\n-----END ${'PRIVATE KEY'}-----\n`
+  const cert = '-----BEGIN CERTIFICATE-----\nopen\n-----END CERTIFICATE-----\n'
+  const rows: Array<[object, object]> = [
+    [{}, { rejectUnauthorized: true, ca: null, cert: null, key: null, serverName: null }],
+    [{ ca: cert, cert, key: '-----BEGIN hush' }, { ca: cert, cert, key: '[hidden]' }],
+    [{ ca: key, cert: `${cert}${key}`, key }, { ca: '[hidden]', cert: '[hidden]', key: '[hidden]' }]
+  ]
+  for (const [tls, shown] of rows) {
+    const app = await injectable(t, { tls, retry: { attempts: 1 } })
+    const answer = await app.inject('/_upstreams/services/shop')
+    t.match(answer.json().settings, { tls: shown, retry: { attempts: 1, bodyBytes: 65536 }, pool: { allowH2: false } })
+    t.notMatch(answer.body, 'hush')
+  }
+})

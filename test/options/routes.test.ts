@@ -4,7 +4,7 @@ import { errors } from '../../lib/errors.js'
 import { readOptions, serviceDefaults, type RouteOptions, type Settings } from '../../lib/options.js'
 
 const base = { prefix: '/shop', service: 'shop' }
-const plain = { rewritePrefix: '/', methods: null, constraints: null, hooks: {} }
+const plain = { rewritePrefix: '/', methods: null, constraints: null, websocket: false, hooks: {} }
 
 function read (routes: unknown, more: object = {}): Settings {
   return readOptions({ peers: {}, routes, ...more })
@@ -34,6 +34,7 @@ t.test('routes', async (t) => {
     [{ methods: ['GET', 'M-SEARCH'] }, { methods: ['GET', 'M-SEARCH'] }],
     [{ constraints }, { constraints }],
     [{ websocket: false }, {}],
+    [{ websocket: true }, { websocket: true }],
     [{ onRequest: hook, onSend: [hook, hook], onError: [] }, { hooks: { onRequest: hook, onSend: [hook, hook] } }],
     [{ preHandler: undefined }, {}]
   ]
@@ -63,7 +64,9 @@ t.test('bad routes', async (t) => {
     [[{ ...base, methods: [] }], 'option "routes[0].methods" must be a list of at least one method, got []'],
     [[{ ...base, methods: ['GET', 'put'] }], 'option "routes[0].methods[1]" must be a method in upper case, got "put"'],
     [[{ ...base, constraints: [] }], 'option "routes[0].constraints" must be an object, got []'],
-    [[{ ...base, websocket: true }], 'option "routes[0].websocket" must be false, got true'],
+    [[{ ...base, websocket: 'yes' }], 'option "routes[0].websocket" must be true or false, got "yes"'],
+    [[{ ...base, websocket: null }], 'option "routes[0].websocket" must be true or false, got null'],
+    [[{ ...base, retry: { body_bytes: -1 } }], 'option "routes[0].retry.body_bytes" must be an integer from 0 to 16777216 (bytes), got -1'],
     [[{ ...base, onRequest: 'x' }], 'option "routes[0].onRequest" must be a function or a list of functions, got "x"'],
     [[{ ...base, onSend: [() => {}, null] }], 'option "routes[0].onSend[1]" must be a function or a list of functions, got null'],
     [[{ ...base, onReady () {} }], 'unknown option "routes[0].onReady", did you mean "routes[0].onSend"?'],
@@ -133,6 +136,9 @@ t.test('routes that contradict each other', async (t) => {
     ['check', { check: false }, { check: { interval: 6 } }],
     ['check', { check: { interval: 6 } }, { check: false }],
     ['slowStart', { slow_start: { min_weight: 0 } }, { slowStart: { minWeight: 1 } }],
+    ['retry', { retry: { on: [502] } }, { retry: { on: [503] } }],
+    ['retry', { retry: false }, { retry: {} }],
+    ['tls', { tls: { rejectUnauthorized: false } }, { tls: { reject_unauthorized: true } }],
     ['host', { forwarded: true, host: 'a' }, { forwarded: true, host: 'b' }]
   ]
   for (const [key, one, other] of pairs) {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { errors } from '../../lib/errors.js'
 import { readServiceSettings, serviceDefaults } from '../../lib/options.js'
+import { readRetry, retryOf } from '../../lib/options/service.js'
 import type { ServiceSettings } from '../../lib/store/settings.js'
 
 function read (raw: unknown, base = serviceDefaults, path = ''): ServiceSettings {
@@ -17,6 +18,8 @@ function refusal (raw: unknown, base = serviceDefaults, path = ''): string {
   return 'accepted'
 }
 
+const CERT = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+const KEY = `-----BEGIN ${'PRIVATE KEY'}-----\nMIIE\n-----END ${'PRIVATE KEY'}-----\n`
 const DURATION = 'a number from 1 to 2147483647 (ms)'
 const SHARE = 'a number from 0 to 1'
 const COUNT = 'an integer from 1 to 1000'
@@ -61,13 +64,15 @@ t.test('the defaults are those of the contract', async (t) => {
       maxEjected: 0.5
     },
     panic: 0.5,
+    retry: { attempts: 2, on: ['connect', 'reset', 502, 503, 504], budget: { ratio: 0.2, perSecond: 10 }, bodyBytes: 65536 },
     timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 },
     host: 'client',
     forwarded: true,
-    pool: { connections: 128, keepAlive: 60000 }
+    pool: { connections: 128, keepAlive: 60000, allowH2: false },
+    tls: { rejectUnauthorized: true, ca: null, cert: null, key: null, serverName: null }
   })
   t.strictSame(read({}), serviceDefaults)
-  t.strictSame(read({ check: {}, outlier: {}, pool: undefined }), serviceDefaults)
+  t.strictSame(read({ check: {}, outlier: {}, retry: { budget: {} }, tls: {}, pool: undefined }), serviceDefaults)
 })
 
 t.test('good values', async (t) => {
@@ -86,7 +91,13 @@ t.test('good values', async (t) => {
     ['outlier.maxEjection', 2147483647], ['outlier.maxEjection', 30000], ['outlier.baseEjection', 300000],
     ['panic', 0], ['panic', 1], ['timeouts.total', 2147483647],
     ['host', 'client'], ['host', 'peer'], ['host', 'shop.example.com'], ['host', 'shop.example.com:8080'], ['host', '[::1]:80'], ['host', '10.0.0.1'],
-    ['forwarded', false], ['forwarded', true], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1]
+    ['forwarded', false], ['forwarded', true], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1],
+    ['pool.allowH2', true], ['pool.allowH2', false],
+    ['retry', false], ['retry.attempts', 0], ['retry.attempts', 10], ['retry.on', []], ['retry.on', ['timeout', 'reset', 'connect']], ['retry.on', [400, 599, 'reset']],
+    ['retry.budget', { ratio: 0, perSecond: 0 }], ['retry.budget', { ratio: 10, perSecond: 1000000 }], ['retry.budget', { ratio: 0.5 }, { ratio: 0.5, perSecond: 10 }],
+    ['retry.budget', { per_second: 0.1 }, { ratio: 0.2, perSecond: 0.1 }], ['retry.bodyBytes', 0], ['retry.bodyBytes', 16777216],
+    ['tls.rejectUnauthorized', false], ['tls.ca', CERT], ['tls.ca', Buffer.from(CERT), CERT], ['tls.ca', null], ['tls.cert', null], ['tls.key', null],
+    ['tls.serverName', 'peers.internal'], ['tls.serverName', null], ['tls', { cert: CERT, key: Buffer.from(KEY) }, { ...serviceDefaults.tls, cert: CERT, key: KEY }]
   ]
   for (const [path, value, becomes = value] of rows) {
     const expected: Record<string, unknown> = { ...serviceDefaults }
@@ -125,6 +136,20 @@ t.test('bad values are named with what is allowed', async (t) => {
     ['forwarded', 'true or false', ['true', 1, null]],
     ['pool', 'an object', [false, 5]],
     ['pool.connections', 'an integer from 1 to 100000', [0, 100001, 1.5, Infinity]],
+    ['pool.allowH2', 'true or false', ['true', 1, null]],
+    ['retry', 'an object or false', [true, null, 2, 'off', []]],
+    ['retry.attempts', 'an integer from 0 to 10', [-1, 11, 1.5, '2', null, false]],
+    ['retry.on', 'a list of "connect", "reset", "timeout" and status codes', ['connect', 503, null, { 0: 503 }, false]],
+    ['retry.budget', 'an object', [false, 0.2, null, []]],
+    ['retry.budget.ratio', 'a number from 0 to 10', [-0.1, 10.1, NaN, '20%', null, false]],
+    ['retry.budget.perSecond', 'a number from 0 to 1000000', [-1, 1000001, Infinity, '10', false]],
+    ['retry.bodyBytes', 'an integer from 0 to 16777216 (bytes)', [-1, 16777217, 0.5, '64k', null, false]],
+    ['tls', 'an object', [false, true, null, KEY, []]],
+    ['tls.rejectUnauthorized', 'true or false', ['false', 0, null]],
+    ['tls.ca', 'PEM text or a Buffer of it', ['', '/etc/ca.pem', Buffer.from('x'), [CERT], true]],
+    ['tls.cert', 'PEM text or a Buffer of it', ['/etc/cert.pem', 5]],
+    ['tls.key', 'PEM text or a Buffer of it', ['/etc/key.pem', Buffer.from('x'), [KEY], 5]],
+    ['tls.serverName', 'a string that is not empty and holds no control characters', ['', 'a\nb', 5, false]],
     ...durations.map((path): [string, string, unknown[]] => [path, DURATION, [0, -1, 2147483648, NaN, Infinity, '5000', null, [], false]])
   ]
   for (const [path, expected, values] of bad) {
@@ -145,6 +170,17 @@ t.test('messages, word by word', async (t) => {
     [{ check: { status: ['2xx'] } }, 'option "check.status[0]" must be an integer from 100 to 599, got "2xx"'],
     [{ outlier: { maxEjection: 1000 } }, 'option "outlier.maxEjection" must be at least outlier.baseEjection (30000 ms), got 1000'],
     [{ outlier: { baseEjection: 400000 } }, 'option "outlier.maxEjection" must be at least outlier.baseEjection (400000 ms), got 300000'],
+    [{ retry: { on: ['connect', 'connection'] } }, 'option "retry.on[1]" must be "connect", "reset", "timeout" or a status code from 400 to 599, got "connection"'],
+    ...[399, 600, 502.5, NaN, '503', null, undefined].map((status): [unknown, string] =>
+      [{ retry: { on: [status] } }, `option "retry.on[0]" must be "connect", "reset", "timeout" or a status code from 400 to 599, got ${typeof status === 'string' ? '"503"' : status}`]),
+    [{ retry: { on: [502, 'reset', 503, 502] } }, 'option "retry.on" names 502 twice'],
+    [{ retry: { on: ['reset', 'reset'] } }, 'option "retry.on" names "reset" twice'],
+    [{ tls: { cert: CERT } }, 'options "tls.cert" and "tls.key" need each other'],
+    [{ tls: { key: KEY } }, 'options "tls.cert" and "tls.key" need each other'],
+    [{ tls: { key: 'hush' } }, 'option "tls.key" must be PEM text or a Buffer of it, got "[hidden]"'],
+    [{ tls: { ca: `${CERT}${KEY}`.replaceAll('BEGIN', 'OPEN') } }, 'option "tls.ca" must be PEM text or a Buffer of it, got "[hidden]"'],
+    [{ tls: KEY }, 'option "tls" must be an object, got "[hidden]"'],
+    [{ tls: [KEY] }, 'option "tls" must be an object, got ["[hidden]"]'],
     [{ panic: () => 1 }, 'option "panic" must be a number from 0 to 1, got [function]'],
     [5, 'option "options" must be an object, got 5'],
     [[], 'option "options" must be an object, got []'],
@@ -162,22 +198,24 @@ t.test('unknown names', async (t) => {
     [{ Check: {} }, 'unknown option "Check", did you mean "check"?'],
     [{ check: { intervall: 5 } }, 'unknown option "check.intervall", did you mean "check.interval"?'],
     [{ outlier: { max_ejectd: 1 } }, 'unknown option "outlier.max_ejectd", did you mean "outlier.max_ejected"?'],
-    [{ pool: { sockets: 5 } }, 'unknown option "pool.sockets", known: connections, keepAlive'],
+    [{ pool: { sockets: 5 } }, 'unknown option "pool.sockets", known: connections, keepAlive, allowH2'],
+    [{ retry: { budget: { persecond: 5 } } }, 'unknown option "retry.budget.persecond", did you mean "retry.budget.perSecond"?'],
+    [{ tls: { passphrase: 'hush' } }, 'unknown option "tls.passphrase", known: rejectUnauthorized, ca, cert, key, serverName'],
     [{ slow_start: { '': 5 } }, 'unknown option "slow_start.", known: minWeight, aggression'],
     [{ timeouts: { conect: undefined } }, 'unknown option "timeouts.conect", did you mean "timeouts.connect"?'],
     [{ panics: undefined }, 'unknown option "panics", did you mean "panic"?']
   ]
   for (const [raw, message] of rows) t.equal(refusal(raw), message)
-  for (const name of ['retry', 'limits', 'tls', 'hashKey', 'sticky', 'etcd', 'routes', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
+  for (const name of ['limits', 'hashKey', 'sticky', 'etcd', 'routes', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
     const message = refusal(JSON.parse(`{"${name}":{}}`))
-    t.match(message, /^unknown option ".*", known: balancer, slowStart, check, outlier, panic, timeouts, host, forwarded, pool$/)
+    t.match(message, /^unknown option ".*", known: balancer, slowStart, check, outlier, panic, retry, timeouts, host, forwarded, pool, tls$/)
     t.ok(message.length < 250)
   }
 })
 
 t.test('both spellings at every depth, but not of one option', async (t) => {
-  const camel = { slowStart: { minWeight: 0.2 }, check: { userAgent: 'x' }, outlier: { consecutive5xx: 7, maxEjected: 0.1, latencyFactor: false }, pool: { keepAlive: 9 } }
-  const snake = { slow_start: { min_weight: 0.2 }, check: { user_agent: 'x' }, outlier: { consecutive_5xx: 7, max_ejected: 0.1, latency_factor: false }, pool: { keep_alive: 9 } }
+  const camel = { slowStart: { minWeight: 0.2 }, check: { userAgent: 'x' }, outlier: { consecutive5xx: 7, maxEjected: 0.1, latencyFactor: false }, pool: { keepAlive: 9, allowH2: true }, retry: { budget: { perSecond: 3 }, bodyBytes: 5 }, tls: { rejectUnauthorized: false, serverName: 'a' } }
+  const snake = { slow_start: { min_weight: 0.2 }, check: { user_agent: 'x' }, outlier: { consecutive_5xx: 7, max_ejected: 0.1, latency_factor: false }, pool: { keep_alive: 9, allow_h2: true }, retry: { budget: { per_second: 3 }, body_bytes: 5 }, tls: { reject_unauthorized: false, server_name: 'a' } }
   t.strictSame(read(snake), read(camel))
   t.equal(refusal({ slowStart: {}, slow_start: {} }), 'options "slowStart" and "slow_start" are the same, give one of them')
   t.equal(refusal({ pool: { keep_alive: 1, keepAlive: 1 } }), 'options "pool.keep_alive" and "pool.keepAlive" are the same, give one of them')
@@ -196,4 +234,34 @@ t.test('a partial object is laid over what held before', async (t) => {
   t.equal(read({ check: false }, base).check, false)
   t.strictSame(read({ check: { path: null, status: [200] } }, base).check, { ...serviceDefaults.check, interval: 100, status: [[200, 200]] })
   t.strictSame(base.timeouts, { connect: 1000, headers: 30000, body: 30000, total: 5 }, 'the base is as it was')
+})
+
+t.test('retry and tls over what held before', async (t) => {
+  const base = read({ retry: { attempts: 1, on: ['reset'], budget: { ratio: 1 } }, tls: { ca: CERT, key: KEY, cert: CERT } })
+  t.strictSame(read({ retry: { budget: { perSecond: 1 } } }, base).retry, { attempts: 1, on: ['reset'], budget: { ratio: 1, perSecond: 1 }, bodyBytes: 65536 })
+  t.equal(read({ retry: false }, base).retry, false)
+  t.strictSame(read({ retry: { attempts: 3 } }, read({ retry: false }, base)).retry, { ...serviceDefaults.retry, attempts: 3 }, 'over false: from the defaults')
+
+  t.strictSame(read({ tls: { server_name: 'a' } }, base).tls, { rejectUnauthorized: true, ca: CERT, cert: CERT, key: KEY, serverName: 'a' })
+  t.strictSame(read({ tls: { ca: null, cert: null, key: null } }, base).tls, serviceDefaults.tls, 'null takes back')
+  t.strictSame(read({ tls: { cert: `${CERT}${CERT}` } }, base).tls.cert, `${CERT}${CERT}`, 'the key that is there will do')
+  t.equal(refusal({ tls: { cert: null } }, base, 'services.a'), 'options "services.a.tls.cert" and "services.a.tls.key" need each other')
+})
+
+t.test('retry of one request', async (t) => {
+  const base = serviceDefaults.retry
+  const once = { attempts: 1 }
+  for (const reader of [(value: unknown, base: ServiceSettings['retry']) => readRetry(value, 'retry', base), retryOf]) {
+    t.equal(reader(false, base), false)
+    t.strictSame(reader(once, base), { ...base, attempts: 1 })
+    t.strictSame(reader(once, false), { ...base, attempts: 1 })
+    t.throws(() => reader([], base), { message: 'option "retry" must be an object or false, got []' })
+    t.throws(() => reader(true, base), { message: 'option "retry" must be an object or false, got true' })
+    t.throws(() => reader({ attempts: 11 }, base), { message: 'option "retry.attempts" must be an integer from 0 to 10, got 11' })
+  }
+  const other = read({ retry: { on: ['reset'] } }).retry
+  const settings = retryOf(once, base)
+  t.equal(retryOf(once, base), settings, 'read once')
+  t.strictSame(retryOf(once, other), { ...base, on: ['reset'], attempts: 1 }, 'but what it lies on has its say')
+  t.strictSame(retryOf(once, base), settings)
 })

@@ -1,0 +1,56 @@
+/** Readers of what TLS is told, towards etcd and towards peers. */
+import { BadOptionError, OptionsError } from '../errors.js'
+import { boolean, fields, text, type Check, type Checks, type Read } from './check.js'
+import type { TlsSettings } from '../store/settings.js'
+
+/** What stands in messages for a value that nobody may see. */
+export function hidden (value: unknown): unknown {
+  return value === undefined ? value : '[hidden]'
+}
+
+/** PEM as text or bytes, kept as text; a file's name is the usual mistake. */
+function pem (shown: (value: unknown) => unknown): Read<string> {
+  return (value, path) => {
+    const content = value instanceof Uint8Array ? new TextDecoder().decode(value) : value
+    if (typeof content === 'string' && content.includes('-----BEGIN ')) return content
+    throw new BadOptionError(path, 'PEM text or a Buffer of it', shown(value))
+  }
+}
+
+/** A certificate, or several. */
+export const certificate = pem((value) => value)
+
+/** A private key, which no message shows. */
+export const privateKey = pem(hidden)
+
+/** Text that says something: names of users and servers. */
+export const notEmpty = text(/^[^\p{Cc}]+$/u, 'a string that is not empty and holds no control characters')
+
+/** Throws FST_UPSTREAM_BAD_OPTION unless a certificate and its key are both there or neither is. */
+export function checkPair ({ cert, key }: Pick<TlsSettings, 'cert' | 'key'>, path: string): void {
+  if ((cert === null) !== (key === null)) throw new OptionsError(`options "${path}.cert" and "${path}.key" need each other`)
+}
+
+/** Null takes back what held before. */
+function orNull<T> (read: Read<T>): Read<T | null> {
+  return (value, path) => value === null ? null : read(value, path)
+}
+
+const checks: Checks<TlsSettings> = {
+  rejectUnauthorized: boolean,
+  ca: orNull(certificate),
+  cert: orNull(certificate),
+  key: orNull(privateKey),
+  serverName: orNull(notEmpty)
+}
+const readFields = fields(checks)
+
+/** What holds where nobody says anything. */
+export const defaultTls: TlsSettings = Object.freeze({ rejectUnauthorized: true, ca: null, cert: null, key: null, serverName: null })
+
+/** `tls` of a service. A certificate may come from here and its key from `base`, or the reverse. */
+export const tls: Check<TlsSettings> = (value, path, base) => {
+  const result = readFields(value, path, base)
+  checkPair(result, path)
+  return result
+}
