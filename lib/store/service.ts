@@ -22,6 +22,8 @@ export class Service {
   shedOwed = 0
   /** The logger's record of client requests. */
   statistics: object | null = null
+  /** The picker's count of requests and retries. */
+  budget: object | null = null
 
   constructor (name: string, settings: ServiceSettings) {
     this.name = name
