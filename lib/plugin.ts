@@ -173,7 +173,7 @@ class Composition implements Gateway {
     const at = now()
     for (const service of this.store.services.values()) {
       for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
-      this.picker.step(service)
+      this.picker.step(service, at)
       this.#check(service)
     }
     this.waiters.check()

@@ -2,8 +2,9 @@ import type { Outcome } from '../logger/outcome.js'
 import { inRotation } from '../store/condition.js'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import type { Balancer } from './balancer.js'
-import { effectiveWeight, rebuild, type Level, type Plan } from './plan.js'
+import type { Balancer, Candidate } from './balancer.js'
+import { holdOff, release } from './hold-off.js'
+import { candidatesOf, effectiveWeight, rebuild, type Level, type Plan } from './plan.js'
 import { RoundRobin } from './round-robin.js'
 
 /** Told once for every pick that ends, with how it ended. */
@@ -38,6 +39,14 @@ export class Pick {
     if (!this.#open || this.state.probe !== this || status >= 500) return
     this.state.probe = null
     this.#proved(this.service, this.state, now)
+  }
+
+  /**
+   * The peer answered 503 with `Retry-After`. For `ms`, at most 60 s, it takes only what nobody else can; what is not
+   * above 0, or not finite, says nothing. A later one replaces an earlier one.
+   */
+  holdOff (ms: number, now: number): void {
+    holdOff(this.service, this.state, ms, now)
   }
 
   /** The attempt has ended. Only the first call counts. `now` is epoch ms. */
@@ -75,6 +84,7 @@ export class Picker {
     let state = first?.balancer.pick(mayTake)
     // The level whose turn it is may be used up by `tried` or by bounds; then any other will do, lowest first.
     for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(mayTake)
+    state ??= rescuer(plan.reserve, mayTake)
     if (state === undefined) return undefined
     state.inflight++
     const pick = new Pick(service, state, plan.panic, this.#closed, this.#proved)
@@ -87,8 +97,8 @@ export class Picker {
 
   /** Whether somebody would be picked but for its bound on requests in flight. */
   isFull (service: Service, now: number): boolean {
-    const { bounded, levels } = this.plan(service, now)
-    return bounded && levels.some(({ candidates }) => candidates.some(({ state }) => !hasRoom(state)))
+    const plan = this.plan(service, now)
+    return plan.bounded && candidatesOf(plan).some(({ state }) => !hasRoom(state))
   }
 
   /** Whether this request is among those that the operator wants refused: `shed` of them, evenly spread. */
@@ -103,15 +113,16 @@ export class Picker {
   plan (service: Service, now: number): Plan {
     let plan = this.#plans.get(service)
     if (plan === undefined) {
-      plan = { stamp: -1, panic: false, bounded: false, ramping: false, veteran: true, levels: [] }
+      plan = { stamp: -1, panic: false, bounded: false, ramping: false, veteran: true, levels: [], reserve: [] }
       this.#plans.set(service, plan)
     }
     if (plan.stamp !== service.stamp) rebuild(plan, service, () => this.#balancer(), now)
     return plan
   }
 
-  /** Takes the next step of the ramps under way; `plan` is rebuilt when somebody asks. */
-  step (service: Service): void {
+  /** Takes the next step of the ramps under way, and ends hold-offs; `plan` is rebuilt when somebody asks. */
+  step (service: Service, now: number): void {
+    release(service, now)
     if (this.#plans.get(service)?.ramping === true) service.touch()
   }
 
@@ -143,6 +154,21 @@ function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): ((state:
 
 function hasRoom (state: PeerState): boolean {
   return state.peer.maxInflight === 0 || state.inflight < state.peer.maxInflight
+}
+
+/** Of those who asked to be left alone, one of the lowest level; within it, who has the least to do for its weight. */
+function rescuer (reserve: readonly Candidate[], mayTake: ((state: PeerState) => boolean) | undefined): PeerState | undefined {
+  let best: Candidate | undefined
+  for (const candidate of reserve) {
+    if (mayTake?.(candidate.state) === false) continue
+    if (best === undefined || isBefore(candidate, best)) best = candidate
+  }
+  return best?.state
+}
+
+function isBefore (a: Candidate, b: Candidate): boolean {
+  const levels = a.state.peer.priority - b.state.peer.priority
+  return levels < 0 || (levels === 0 && (a.state.inflight + 1) / a.weight < (b.state.inflight + 1) / b.weight)
 }
 
 /** Smooth weighted round robin again, among levels that have a share: what one without is still owed does not count. */

@@ -3,7 +3,8 @@ import type { Service } from './service.js'
 
 /**
  * The one vocabulary for how a peer is, highest first. `maintenance` and `draining` are on purpose; `down` and
- * `ejected` are health's; `probing` waits for its first proof; `warming` ramps up; `degraded` fails but is still in.
+ * `ejected` are health's; `probing` waits for its first proof; `warming` ramps up; `degraded` fails, or asked to
+ * be left alone, but is still in.
  */
 export type PeerWord =
   'maintenance' | 'draining' | 'down' | 'ejected' | 'probing' | 'warming' | 'degraded' | 'healthy' | 'unknown'
@@ -75,6 +76,7 @@ function standingOf (state: PeerState, as: As): Condition {
     const until = state.rampFrom + state.peer.slowStart
     return as('warming', { reason: `slow start over ${state.peer.slowStart / 1000} s`, since: state.rampFrom, until })
   }
+  if (state.heldOff !== null) return as('degraded', state.heldOff)
   if (state.spared !== null) return as('degraded', state.spared)
   if (state.lastCheck !== null && !state.lastCheck.ok) {
     return as('degraded', `the last ${-state.lastCheck.streak} checks failed: ${state.lastCheck.error ?? ''}`)

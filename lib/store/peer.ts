@@ -57,6 +57,11 @@ export interface Ejection extends Reason {
   readonly until: number
 }
 
+/** Why a peer is left alone, and until when. */
+export interface HoldOff extends Reason {
+  readonly until: number
+}
+
 /** A share of a peer's weight, on this gateway, for a while. */
 export interface Cutdown {
   readonly share: number
@@ -101,6 +106,8 @@ export class PeerState {
   probe: object | null = null
   /** Picker sets it when that request ends, health clears it when it has judged. */
   probeEnded = false
+  /** Picker. The peer asked to be left alone; it takes what nobody else can. */
+  heldOff: HoldOff | null = null
 
   /** Health. */
   check: CheckCondition = 'none'

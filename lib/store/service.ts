@@ -15,6 +15,8 @@ export class Service {
   /** Identity → state, in order of arrival. */
   readonly peers = new Map<string, PeerState>()
   stamp = 0
+  /** The picker's: when the first of its peers may no longer be held off; Infinity when none is. */
+  heldUntil = Infinity
   /** The registry's revision of the last change to this service. */
   revision = 0n
   /** Share of requests refused by the operator, 0…1, and what of a whole refusal has added up. */

@@ -102,6 +102,15 @@ const CAUSES: Cause[] = [
     }
   },
   {
+    what: 'held off',
+    word: 'degraded',
+    eligible: true,
+    reason: 'answered 503 with Retry-After: 5 s',
+    since: SINCE,
+    until: SINCE + 5000,
+    set: state => { state.heldOff = { reason: 'answered 503 with Retry-After: 5 s', since: SINCE, until: SINCE + 5000 } }
+  },
+  {
     what: 'spared',
     word: 'degraded',
     eligible: true,
@@ -174,6 +183,7 @@ t.test('the three questions', async t => {
   t.same(answers('half-open'), [true, false, true])
   t.same(answers('not checked yet'), [true, false, false])
   t.same(answers('spared'), [true, true, true])
+  t.same(answers('held off'), [true, true, true])
   const probed = stateWith(...CAUSES.filter(({ what }) => what === 'half-open'))
   probed.probe = {}
   t.notOk(isEligible(probed), 'its one request is under way')

@@ -18,7 +18,8 @@ const WAYS: Record<string, (world: World, id: string) => void> = {
     world.state(id).halfOpen = true
   },
   p: (world, id) => { world.state(id).check = 'probing' },
-  g: (world, id) => { world.state(id).consecutive5xx = 3 }
+  g: (world, id) => { world.state(id).consecutive5xx = 3 },
+  r: (world, id) => { world.state(id).heldOff = { reason: 'r', since: 0, until: 1 } }
 }
 
 function worldOf (ways: string, panic = 0.5): World {
@@ -46,6 +47,8 @@ t.test('the words, with their numbers', async t => {
     ['..x', 0.5, 'degraded', '1 of 3 peers are failing'],
     ['..eD', 0.5, 'degraded', '1 of 3 peers are failing'],
     ['..g', 0.5, 'degraded', '1 of 3 peers are failing'],
+    ['..r', 0.5, 'degraded', '1 of 3 peers are failing'],
+    ['rr', 0.5, 'degraded', '2 of 2 peers are failing'],
     ['.xe', 0.5, 'panic', 'only 1 of 3 peers are healthy, so health is ignored'],
     ['x', 0.5, 'panic', 'only 0 of 1 peers are healthy, so health is ignored'],
     ['xe', 0, 'down', 'none of 2 peers is eligible'],
