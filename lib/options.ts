@@ -12,7 +12,7 @@ import { layService, serviceDefaults, serviceNames } from './options/service.js'
 import type { Settings, StartSettings } from './options/settings.js'
 import type { FormatFunction, FormatName } from './syncer/codec/codec.js'
 
-export { readServiceSettings, serviceDefaults } from './options/service.js'
+export { readServiceSettings, retryOf, serviceDefaults } from './options/service.js'
 export type * from './options/settings.js'
 export type * from './options/types.js'
 

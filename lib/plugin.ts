@@ -72,7 +72,7 @@ class Composition implements Gateway {
     this.syncer = new Syncer(this.store, codec, inCode,
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`))
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
-    this.transport = new Transport(this.picker, now, () => this.registry.synced)
+    this.transport = new Transport(this.picker, now, Math.random, () => this.registry.synced)
     this.#source = settings.etcd === null
       ? new StaticSource(settings.peers ?? new Map(), settings.keyPrefix)
       : new EtcdSource(settings.etcd, settings.keyPrefix)
@@ -145,8 +145,8 @@ class Composition implements Gateway {
         this.#happened(change.service.name, null, 'settings', at)
       } else {
         const { state, type } = change
-        if (type === 'removed') this.transport.release(state)
-        else this.#health.admit(change.service, state, type === 'added', boot, at)
+        if (type === 'removed' || state.peer.status !== 'up') this.transport.release(state)
+        if (type !== 'removed') this.#health.admit(change.service, state, type === 'added', boot, at)
         const states = added.get(change.service) ?? []
         if (type === 'added' && states.push(state) === 1) added.set(change.service, states)
         this.#happened(change.service.name, state.peer.id, type, at)

@@ -1,14 +1,16 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import replyFrom, { type FastifyReplyFromHooks, type FastifyReplyFromOptions } from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
 import { CLIENT_CLOSED } from '../logger/outcome.js'
-import { EXCHANGE, Exchange, type Upstream } from '../picker/exchange.js'
+import { retryOf } from '../options.js'
+import { Exchange, type Upstream } from '../picker/exchange.js'
+import { FORWARDING, type Fields, type Forwarding } from '../picker/forwarding.js'
 import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { setForwarded, stripRequest, stripResponse } from './headers.js'
-import { pathOf } from './target.js'
+import { escaped, queryFrom, refuseTraversal, split, targetOf, type Target } from './target.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -25,7 +27,18 @@ declare module 'fastify' {
 }
 
 type From = (this: FastifyReply, source: string | undefined, options: FastifyReplyFromHooks) => FastifyReply
-type Forwarded = FastifyRequest & { [EXCHANGE]?: Exchange, extraHeaders?: ForwardingOptions['headers'] }
+type Forwarded = FastifyRequest & { [FORWARDING]?: Outgoing }
+type Raw = ServerResponse & { [FORWARDING]?: Outgoing }
+
+/** A forwarding as this side knows it: with what is needed to finish its fields and to count it. */
+interface Outgoing extends Forwarding {
+  target: string
+  fields: Fields
+  readonly extra: ForwardingOptions['headers']
+  readonly startedAt: number
+  /** The same client request, forwarded before to no avail. */
+  readonly previous: Outgoing | undefined
+}
 
 /** One name for all services, so that reply-from's URL cache does not grow with the peers. Nothing connects to it. */
 const BASE = 'http://upstream'
@@ -34,10 +47,13 @@ const BASE = 'http://upstream'
 export class Forwarder {
   readonly #gateway: Gateway
   readonly #from: From
+  readonly #onClose: (this: Raw) => void
 
   constructor (gateway: Gateway, from: From) {
     this.#gateway = gateway
     this.#from = from
+    const closed = (raw: Raw): void => this.#closed(raw)
+    this.#onClose = function (this: Raw) { closed(this) }
   }
 
   /** What `reply.forward` does: `forward`, for options that a user wrote. Bad ones are thrown. */
@@ -47,7 +63,7 @@ export class Forwarder {
   }
 
   /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
-  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions): FastifyReply {
+  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions, target?: Target): FastifyReply {
     const { store, picker, registry } = this.#gateway
     const service = store.get(name)
     if (service === undefined) {
@@ -55,47 +71,77 @@ export class Forwarder {
       const asked = String(name)
       return reply.send(registry.synced ? new UnknownServiceError(asked) : new NotReadyError(asked))
     }
-    const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total)
+    const retry = options.retry === undefined ? service.settings.retry : retryOf(options.retry, service.settings.retry)
+    const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total, retry)
     request.upstream = exchange.upstream
     // Who left before we came here is counted, and no peer hears of it.
     if (reply.raw.destroyed) {
       this.#gateway.logger.request(service, CLIENT_CLOSED, 0, this.#gateway.now())
       return reply.hijack()
     }
-    this.#account(reply, exchange)
-    if (picker.refuses(service)) return reply.send(new ShedError(name))
     const forwarded: Forwarded = request
-    forwarded[EXCHANGE] = exchange
-    forwarded.extraHeaders = options.headers
+    const previous = forwarded[FORWARDING]
+    const outgoing = this.#outgoing(exchange, request, reply.raw, options, previous)
+    forwarded[FORWARDING] = outgoing
+    this.#account(reply.raw, outgoing)
+    if (picker.refuses(service)) return reply.send(new ShedError(name))
     const fromOptions = optionsFor(options, bodyOf(request))
-    const path = options.path ?? pathOf(request)
     try {
-      // URL parsers take a backslash for a slash, and reply-from looks for `..` before they do.
-      if (path.includes('\\')) throw new Error('a backslash in the path')
-      return this.#from.call(reply, path, fromOptions)
+      outgoing.target = asked(target ?? targetOf(request), options)
+      // The path that reply-from is told is always the same, so that it need not parse one for each request.
+      return this.#from.call(reply, '/', fromOptions)
     } catch (error) {
-      // reply-from throws for a path that it will not forward, and does not always say whose fault that is.
-      return reply.send(Object.assign(new Error('the path cannot be forwarded', { cause: error }), { statusCode: 400 }))
+      // reply-from throws for what it will not forward, and does not always say whose fault that is.
+      return reply.send(Object.assign(new Error('the request cannot be forwarded', { cause: error }), { statusCode: 400 }))
+    }
+  }
+
+  #outgoing (exchange: Exchange, request: FastifyRequest, client: ServerResponse, options: ForwardingOptions, previous: Outgoing | undefined): Outgoing {
+    return {
+      exchange,
+      target: '/',
+      fields: {},
+      body: unparsed(request),
+      client,
+      asStream: options.onResponse !== undefined,
+      stop: null,
+      extra: options.headers,
+      startedAt: this.#gateway.now(),
+      previous
     }
   }
 
   /** Counts the client request once it is over, and stops what is under way when the client leaves. */
-  #account (reply: FastifyReply, exchange: Exchange): void {
-    const { logger, now } = this.#gateway
-    const startedAt = now()
-    let counted = false
-    const count = (status: number): void => {
-      if (counted) return
-      counted = true
-      const at = now()
-      logger.request(exchange.service, status, at - startedAt, at)
-    }
-    reply.raw.once('finish', () => count(reply.raw.statusCode))
-    reply.raw.once('close', () => {
-      if (!counted) exchange.stop?.('aborted')
-      count(CLIENT_CLOSED)
-    })
+  #account (raw: Raw, outgoing: Outgoing): void {
+    if (raw[FORWARDING] === undefined) raw.on('close', this.#onClose)
+    raw[FORWARDING] = outgoing
   }
+
+  /** One listener for all: a closure for each request would be paid by everybody. */
+  #closed (raw: Raw): void {
+    const at = this.#gateway.now()
+    const left = !(raw.writableFinished ?? raw.writableEnded)
+    const status = left ? CLIENT_CLOSED : raw.statusCode
+    for (let outgoing = raw[FORWARDING]; outgoing !== undefined; outgoing = outgoing.previous) {
+      if (left) outgoing.stop?.stop('aborted')
+      this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at)
+    }
+  }
+}
+
+/** The body of a method whose bodies Fastify does not look at; null when there is none. */
+function unparsed ({ method, raw }: FastifyRequest): Forwarding['body'] {
+  if (method !== 'GET' && method !== 'HEAD') return null
+  const length = raw.headers['content-length']
+  return (length !== undefined && length !== '0') || raw.headers['transfer-encoding'] !== undefined ? raw : null
+}
+
+/** The target at the peer. Throws for a path that may lead elsewhere. */
+function asked (came: Target, options: ForwardingOptions): string {
+  const { path, query } = options.path === undefined ? came : split(escaped(options.path))
+  refuseTraversal(path)
+  if (options.query !== undefined) return path + queryFrom(options.query)
+  return path + (query === '' ? came.query : query)
 }
 
 /** Registers reply-from with `transport` and returns its decorator, for every reply and without a decoration. */
@@ -114,14 +160,9 @@ export function takeFrom (app: FastifyInstance, transport: { request: (options: 
 }
 
 /** What reply-from is told; without options of the caller's and a parsed body it is the same object for every request. */
-function optionsFor ({ query, onResponse }: ForwardingOptions, body: ReturnType<typeof bodyOf>): FastifyReplyFromHooks {
-  if (query === undefined && onResponse === undefined && body === undefined) return plain
-  return {
-    ...plain,
-    ...body,
-    ...(onResponse === undefined ? {} : { onResponse: caught(onResponse) }),
-    ...(query === undefined ? {} : { queryString: typeof query === 'string' ? () => query.replace(/^\?/, '') : query })
-  }
+function optionsFor ({ onResponse }: ForwardingOptions, body: ReturnType<typeof bodyOf>): FastifyReplyFromHooks {
+  if (onResponse === undefined && body === undefined) return plain
+  return { ...plain, ...body, ...(onResponse === undefined ? {} : { onResponse: caught(onResponse) }) }
 }
 
 /** What a caller's `onResponse` throws is thrown into undici, far from Fastify, unless it is sent as its error here. */
@@ -139,8 +180,14 @@ function caught (onResponse: NonNullable<ForwardingOptions['onResponse']>): NonN
 const plain: FastifyReplyFromHooks = {
   // Its own retries would go to the same target; ours are in the transport.
   retryDelay: () => null,
-  rewriteRequestHeaders: (request, headers) => rewrite(request as Forwarded, headers as IncomingHttpHeaders),
-  rewriteHeaders: headers => stripResponse(headers as IncomingHttpHeaders),
+  queryString: () => '',
+  onResponse: (request, reply, response) => {
+    // Node would cut off a client that still uploads, often before it has read the answer. What it sends is read away instead.
+    if (!request.raw.complete) reply.removeHeader('connection')
+    reply.send(response.stream)
+  },
+  rewriteRequestHeaders: (request, headers) => rewrite(request as Forwarded, headers as Fields),
+  rewriteHeaders: headers => stripResponse(headers),
   onError: (reply, { error }) => {
     // reply-from words errors itself and keeps ours as the cause.
     const { cause } = error as { cause?: Error & { statusCode?: number } }
@@ -149,14 +196,19 @@ const plain: FastifyReplyFromHooks = {
   }
 }
 
-function rewrite (request: Forwarded, headers: IncomingHttpHeaders & { [EXCHANGE]?: Exchange | undefined }): IncomingHttpHeaders {
-  const exchange = request[EXCHANGE]
-  stripRequest(headers)
-  headers.host = request.headers.host ?? request.headers[':authority'] as string | undefined
-  if (exchange?.settings.forwarded === true) setForwarded(request, headers)
-  if (request.extraHeaders !== undefined) {
-    for (const [name, value] of Object.entries(request.extraHeaders)) headers[name.toLowerCase()] = value
+/**
+ * Finishes the fields that go to the peer. reply-from copies what it is given twice on the way to the transport, so it is
+ * given nothing but the forwarding, which has them.
+ */
+function rewrite (request: Forwarded, fields: Fields): Record<string, string> {
+  const outgoing = request[FORWARDING]
+  stripRequest(fields)
+  fields.host = request.headers.host ?? request.headers[':authority'] as string | undefined
+  if (outgoing === undefined) return {}
+  if (outgoing.exchange.settings.forwarded) setForwarded(request, fields)
+  if (outgoing.extra !== undefined) {
+    for (const [name, value] of Object.entries(outgoing.extra)) fields[name.toLowerCase()] = value
   }
-  headers[EXCHANGE] = exchange
-  return headers
+  outgoing.fields = fields
+  return { [FORWARDING]: outgoing } as unknown as Record<string, string>
 }

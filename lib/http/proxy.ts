@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, HTTPMethods } from 'fastify'
 import { BadOptionError } from '../errors.js'
 import type { RouteSettings } from '../options.js'
 import type { Forwarder } from './forward.js'
-import { pathOf } from './target.js'
+import { targetOf, type Target } from './target.js'
 
 const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
 
@@ -23,20 +23,22 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
       ...(route.constraints === null ? {} : { constraints: { ...route.constraints } }),
       method: methods === null ? METHODS : [...methods] as HTTPMethods[],
       url,
-      handler: (request, reply) => forwarder.forward(request, reply, nameOf(request), { path: pathFor(request, depth, route.rewritePrefix) })
+      handler: (request, reply) => forwarder.forward(request, reply, nameOf(request), plain, rewritten(request, depth, route.rewritePrefix))
     })
   }
 }
 
+const plain = Object.freeze({})
+
 /**
- * The path at the peer: the request's own with the prefix taken off and `rewritePrefix` put there, the rest as it came.
- * The prefix is taken off by the number of its segments, because it may have been written with escapes.
+ * The target at the peer: the request's own with the prefix taken off its path and `rewritePrefix` put there, the rest as
+ * it came. The prefix is taken off by the number of its segments, because it may have been written with escapes.
  */
-function pathFor (request: FastifyRequest, depth: number, rewritePrefix: string): string {
-  const path = pathOf(request)
+function rewritten (request: FastifyRequest, depth: number, rewritePrefix: string): Target {
+  const { path, query } = targetOf(request)
   let at = 0
   for (let segment = 0; segment < depth && at !== -1; segment++) at = path.indexOf('/', at + 1)
   const rest = at === -1 ? '' : path.slice(at)
-  if (rest === '') return rewritePrefix
-  return rewritePrefix.endsWith('/') ? rewritePrefix + rest.slice(1) : rewritePrefix + rest
+  if (rest === '') return { path: rewritePrefix, query }
+  return { path: rewritePrefix.endsWith('/') ? rewritePrefix + rest.slice(1) : rewritePrefix + rest, query }
 }

@@ -1,8 +1,50 @@
+import { stringify } from 'node:querystring'
 import type { FastifyRequest } from 'fastify'
 
-/** The path that was asked for, without its query, also when the request line named a whole URL (RFC 9112, 3.2.2). */
-export function pathOf ({ raw: { url = '/' } }: FastifyRequest): string {
-  const target = url.startsWith('/') ? url : url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
+/** The path and the query of a request, as they came. */
+export interface Target {
+  readonly path: string
+  /** With its `?`, or empty. */
+  readonly query: string
+}
+
+/** A URL's host and scheme, when the request line named a whole URL (RFC 9112, 3.2.2). */
+const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
+
+/** What was asked for. A fragment is no part of a request and is left out. */
+export function targetOf ({ raw: { url = '/' } }: FastifyRequest): Target {
+  let asked = url.startsWith('/') ? url : url.replace(ABSOLUTE, '')
+  const fragment = asked.indexOf('#')
+  if (fragment !== -1) asked = asked.slice(0, fragment)
+  return split(asked)
+}
+
+/** `path?query` in two; an empty path is `/`. */
+export function split (target: string): Target {
   const query = target.indexOf('?')
-  return (query === -1 ? target : target.slice(0, query)) || '/'
+  if (query === -1) return { path: target === '' ? '/' : target, query: '' }
+  return { path: query === 0 ? '/' : target.slice(0, query), query: target.slice(query) }
+}
+
+/** A query that a caller gave, with its `?`; empty for an empty one. */
+export function queryFrom (query: string | Record<string, unknown>): string {
+  const text = typeof query === 'string' ? query.replace(/^\?/, '') : stringify(query as Record<string, string>)
+  return text === '' ? '' : `?${escaped(text)}`
+}
+
+/** A target written by hand: what may not stand in a request line is escaped, the rest stays. */
+export function escaped (text: string): string {
+  return text.replace(/[^\x21-\x7e]+/g, encodeURIComponent)
+}
+
+/**
+ * Throws for a path that could lead out of its prefix once somebody decodes it: `..` beside a slash or a backslash in
+ * any encoding, a backslash itself, which URL parsers take for a slash, and escapes that mean no character. It refuses
+ * all that reply-from refuses.
+ */
+export function refuseTraversal (path: string): void {
+  const decoded = path.includes('%') ? decodeURIComponent(path) : path
+  if (path.includes('\\') || (decoded.includes('..') && /[\\/]\.\.|\.\.[\\/]/.test(decoded))) {
+    throw Object.assign(new Error('the path cannot be forwarded'), { statusCode: 400 })
+  }
 }

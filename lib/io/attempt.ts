@@ -1,85 +1,155 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { ResetError, TimeoutError } from '../errors.js'
-import { CLIENT_CLOSED, type ErrorKind, type Outcome } from '../logger/outcome.js'
-import type { AttemptInfo } from '../picker/exchange.js'
+import type { ErrorKind, Outcome } from '../logger/outcome.js'
+import type { Exchange } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
-import type { Call } from './call.js'
+import type { Answer, Recipient } from './recipient.js'
 
-/** Why an attempt was stopped; nobody is there to be told but the log, under nginx's status for it. */
-class ClientLeft extends Error {
-  readonly statusCode = CLIENT_CLOSED
+/** Bytes of an answer that may wait for the decision about it, or are read to save the connection when it is not wanted. */
+const SPARE_BYTES = 65536
+/** How long an unwanted answer may take to end by itself, ms. */
+const SPARE_TIME = 1000
 
-  constructor () {
-    super('the client left before it was answered')
-  }
+/** Whose attempt it is: told what came of it, decides what comes next. */
+export interface Owner {
+  readonly exchange: Exchange
+  /** The client never finished what it sends. */
+  readonly isUploadBroken: boolean
+  /** Epoch ms. */
+  now: () => number
+  /** How long the attempt may still wait for headers, ms. */
+  patience: (attempt: Attempt) => number
+  /** No headers came in time. */
+  late: (attempt: Attempt) => void
+  answered: (attempt: Attempt) => void
+  failed: (attempt: Attempt, kind: ErrorKind, cause: Error) => void
+  /** The peer has agreed to another protocol; `socket` is the connection. */
+  upgraded: (attempt: Attempt, socket: Duplex) => void
+  /** The client left. */
+  stop: (kind: 'aborted') => void
+  /** The error that a client is told. */
+  errorFor: (kind: ErrorKind, cause: Error) => Error
 }
 
-/** A peer's response body on its way: asks the connection for more only as fast as it is read. */
-class ResponseBody extends Readable {
-  readonly #controller: Dispatcher.DispatchController
-  readonly #left: () => void
-
-  constructor (controller: Dispatcher.DispatchController, left: () => void) {
-    super()
-    // It may break while hooks still work on the headers and nobody listens yet. Those who come later are told all the same.
-    this.on('error', () => {})
-    this.#controller = controller
-    this.#left = left
-  }
-
-  override _read (): void {
-    this.#controller.resume()
-  }
-
-  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#left()
-    callback(error)
-  }
-}
+/** Waiting for headers; answered, and held until something better comes; handed on; not wanted. */
+type Stage = 'waiting' | 'held' | 'given' | 'unwanted'
 
 /**
- * One attempt at one peer, as undici's handler. It calls the request back at most once, and closes its pick exactly
- * once: when the last byte is there, when something broke, or when the client left.
+ * One attempt at one peer, as undici's handler. It tells its call what happened and closes its pick exactly once: when
+ * the last byte is there, when something broke, when its time was over, or when the client left.
  */
-export class Attempt implements Dispatcher.DispatchHandler {
-  readonly #call: Call
-  readonly #pick: Pick
-  readonly #clock: () => number
-  readonly #unsent: (error: Error) => void
-  readonly #info: AttemptInfo | undefined
+export class Attempt implements Dispatcher.DispatchHandler, Answer {
+  readonly pick: Pick
+  statusCode = 0
+  headers: IncomingHttpHeaders = {}
+  readonly #owner: Owner
+  readonly #info: Exchange['upstream']['attempts'][number] | undefined
   readonly #startedAt: number
+  #stage: Stage = 'waiting'
   #controller: Dispatcher.DispatchController | null = null
-  #body: ResponseBody | null = null
-  #status = 0
+  #recipient: Recipient | null = null
   #ttfb = 0
   #over = false
+  /** What waits for a decision: a held answer's bytes, and its trailers once it is complete. */
+  #chunks: Buffer[] = []
+  #bytes = 0
+  #trailers: IncomingHttpHeaders | null = null
+  #timer: NodeJS.Timeout
+  #heardAt = 0
 
-  /** `unsent` is called instead of the request's callback when the peer could not be connected to. */
-  constructor (call: Call, pick: Pick, clock: () => number, unsent: (error: Error) => void) {
-    this.#call = call
-    this.#pick = pick
-    this.#clock = clock
-    this.#unsent = unsent
-    this.#info = call.exchange.upstream.attempts.at(-1)
-    this.#startedAt = clock()
+  constructor (owner: Owner, pick: Pick, patience: number) {
+    this.#owner = owner
+    this.pick = pick
+    this.#info = owner.exchange.upstream.attempts.at(-1)
+    this.#startedAt = owner.now()
+    this.#timer = setTimeout(expire, patience, this)
   }
 
-  /** The client left, or the time for all attempts is over. */
-  readonly stop = (kind: 'aborted' | 'timeout'): void => {
+  /** Whether bytes of the request may have left this machine. */
+  get isSent (): boolean {
+    return this.#controller !== null
+  }
+
+  get startedAt (): number {
+    return this.#startedAt
+  }
+
+  /** The answer may be bettered by another attempt; until then it waits. */
+  hold (): void {
+    this.#stage = 'held'
+  }
+
+  /** This answer is the one that stands. */
+  give (recipient: Recipient): void {
+    this.#stage = 'given'
+    this.#recipient = recipient
+    recipient.head(this)
+    for (const chunk of this.#chunks) if (!recipient.data(chunk)) this.pause()
+    this.#chunks = []
+    if (this.#trailers !== null) recipient.end(this.#trailers)
+    else if (!this.#over) this.resume()
+  }
+
+  /** Nobody wants the answer: reads the rest of a short one, for the connection's sake, and ends any other. */
+  discard (): void {
+    this.#stage = 'unwanted'
+    this.#chunks = []
     if (this.#over) return
-    const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
+    this.#rearm(SPARE_TIME)
+    this.resume()
+  }
+
+  /** Ends it, whatever it is doing, as `kind`. */
+  stop (kind: ErrorKind, error: Error): void {
+    if (this.#over) return
     // Close first: what undici reports of the abort is then no news.
     this.#close({ error: kind, ms: this.#elapsed() })
     this.#controller?.abort(error)
-    if (this.#body === null) this.#call.callback(error)
-    else this.#body.destroy(error)
+    if (this.#stage === 'given') this.#recipient?.broken(error)
+  }
+
+  pause (): void {
+    this.#controller?.pause()
+  }
+
+  resume (): void {
+    this.#heardAt = this.#owner.now()
+    this.#controller?.resume()
+  }
+
+  abandon (): void {
+    this.#owner.stop('aborted')
+  }
+
+  /** Its time is over, unless something was heard meanwhile. */
+  expired (): void {
+    if (this.#over) return
+    if (this.#stage === 'waiting') {
+      const left = this.#owner.patience(this)
+      return left > 0 ? this.#rearm(left) : this.#owner.late(this)
+    }
+    const error = new Error('the answer stopped coming')
+    if (this.#stage === 'unwanted') return this.#end({ status: this.statusCode, ms: this.#elapsed(), ttfb: this.#ttfb }, error)
+    const { body } = this.#owner.exchange.settings.timeouts
+    const idle = this.#controller?.paused === true ? 0 : this.#owner.now() - this.#heardAt
+    return idle < body ? this.#rearm(body - idle) : this.stop('timeout', error)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     if (this.#over) controller.abort(new Error('the request is over'))
+  }
+
+  onRequestUpgrade (_controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, socket: Duplex): void {
+    if (this.#over) {
+      socket.destroy()
+      return
+    }
+    this.#answered(statusCode, headers)
+    clearTimeout(this.#timer)
+    socket.once('close', () => this.#close({ status: statusCode, ms: this.#elapsed(), ttfb: this.#ttfb }))
+    this.#owner.upgraded(this, socket)
   }
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders): void {
@@ -89,60 +159,90 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.onResponseError(controller, new Error(`a peer answered with status ${statusCode}`))
       return controller.abort(new Error('no such status'))
     }
-    this.#status = statusCode
-    this.#ttfb = this.#elapsed()
-    if (this.#info !== undefined) Object.assign(this.#info, { status: statusCode, ms: this.#ttfb })
-    this.#pick.answered(statusCode, this.#clock())
-    this.#body = new ResponseBody(controller, () => this.stop('aborted'))
-    this.#call.callback(null, { statusCode, headers, body: this.#body })
+    this.#answered(statusCode, headers)
+    this.#owner.answered(this)
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#body?.push(chunk) === false) controller.pause()
+    if (this.#stage === 'given') {
+      this.#heardAt = this.#owner.now()
+      if (this.#recipient?.data(chunk) === false) controller.pause()
+      return
+    }
+    this.#bytes += chunk.length
+    if (this.#stage === 'held') {
+      this.#chunks.push(chunk)
+      if (this.#bytes > SPARE_BYTES) controller.pause()
+    } else if (this.#bytes > SPARE_BYTES) {
+      this.#end({ status: this.statusCode, ms: this.#elapsed(), ttfb: this.#ttfb }, new Error('the answer is not wanted'))
+    }
   }
 
-  onResponseEnd (): void {
-    this.#close({ status: this.#status, ms: this.#elapsed(), ttfb: this.#ttfb })
-    this.#body?.push(null)
+  onResponseEnd (_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    if (this.#over) return
+    this.#close({ status: this.statusCode, ms: this.#elapsed(), ttfb: this.#ttfb })
+    if (this.#stage === 'given') this.#recipient?.end(trailers)
+    else this.#trailers = trailers
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error & { code?: string }): void {
     if (this.#over) return
     const kind = this.#kindOf(error)
     this.#close({ error: kind, ms: this.#elapsed() })
-    if (this.#body !== null) this.#body.destroy(error)
-    else if (kind === 'connect') this.#unsent(error)
-    else this.#call.callback(this.#errorFor(kind, error))
+    if (this.#stage === 'given') this.#recipient?.broken(this.#owner.errorFor(kind, error))
+    else this.#owner.failed(this, kind, error)
   }
 
-  get #service (): string {
-    return this.#pick.service.name
+  watchBody (): void {
+    if (this.#over) return
+    this.#heardAt = this.#owner.now()
+    this.#rearm(this.#owner.exchange.settings.timeouts.body)
+  }
+
+  #answered (statusCode: number, headers: IncomingHttpHeaders): void {
+    this.statusCode = statusCode
+    this.headers = headers
+    this.#ttfb = this.#elapsed()
+    if (this.#info !== undefined) {
+      this.#info.status = statusCode
+      this.#info.ms = this.#ttfb
+    }
+    this.pick.answered(statusCode, this.#startedAt + this.#ttfb)
   }
 
   #elapsed (): number {
-    return this.#clock() - this.#startedAt
+    return this.#owner.now() - this.#startedAt
   }
 
   /** Before the request was handed to a connection nothing was sent; after it, only time or the peer can end it. */
   #kindOf (error: Error & { code?: string }): ErrorKind {
-    // undici would not send it at all, which is no fault of the peer's.
-    if (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED') return 'aborted'
-    if (this.#controller === null) return 'connect'
-    return error.code === 'UND_ERR_HEADERS_TIMEOUT' || error.code === 'UND_ERR_BODY_TIMEOUT' ? 'timeout' : 'reset'
+    // undici would not send it at all, or the client never finished it: no fault of the peer's.
+    if (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED' || this.#owner.isUploadBroken) return 'aborted'
+    return this.isSent ? 'reset' : 'connect'
   }
 
-  #errorFor (kind: ErrorKind, cause: Error): Error {
-    if (kind === 'timeout') return new TimeoutError(this.#service, { cause })
-    if (kind === 'reset') return new ResetError(this.#service, { cause })
-    return Object.assign(new Error('the request cannot be forwarded', { cause }), { statusCode: 400 })
+  #end (outcome: Outcome, error: Error): void {
+    this.#close(outcome)
+    this.#controller?.abort(error)
+  }
+
+  #rearm (ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(expire, ms, this)
   }
 
   #close (outcome: Outcome): void {
+    if (this.#over) return
     this.#over = true
-    if (this.#info !== undefined) {
+    clearTimeout(this.#timer)
+    if (this.#info !== undefined && 'error' in outcome) {
       this.#info.ms = outcome.ms
-      if ('error' in outcome) this.#info.error = outcome.error
+      this.#info.error = outcome.error
     }
-    this.#pick.done(outcome, this.#clock())
+    this.pick.done(outcome, this.#startedAt + outcome.ms)
   }
+}
+
+function expire (attempt: Attempt): void {
+  attempt.expired()
 }

@@ -1,31 +1,230 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { EXCHANGE, Exchange } from '../picker/exchange.js'
+import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
+import { CLIENT_CLOSED, type ErrorKind } from '../logger/outcome.js'
+import { budgetOf } from '../picker/budget.js'
+import type { Exchange } from '../picker/exchange.js'
+import type { Picker } from '../picker/picker.js'
+import { Attempt, type Owner } from './attempt.js'
+import type { Pools } from './pools.js'
+import type { Recipient } from './recipient.js'
+import { isInHand, Upload, type Body } from './upload.js'
 
-/** What reply-from asks for: headers under a symbol tell whose request it is. */
-export interface ForwardOptions {
+/** Full jitter up to this before an attempt after a 503, ms. */
+const BACKOFF = 25
+/** `Retry-After` in seconds; a date is not worth a guess about the peer's clock. */
+const SECONDS = /^\d+$/
+
+/** Why an attempt was stopped; nobody is there to be told but the log, under nginx's status for it. */
+class ClientLeft extends Error {
+  readonly statusCode = CLIENT_CLOSED
+
+  constructor () {
+    super('the client left before it was answered')
+  }
+}
+
+/** What is sent to a peer, the same in each attempt but for `host`. */
+export interface Message {
   readonly path: string
-  readonly method: Dispatcher.HttpMethod
-  readonly headers: IncomingHttpHeaders & { readonly [EXCHANGE]?: Exchange }
-  readonly body?: string | Buffer | Readable | null
-}
-
-/** What reply-from is given: undici's response, as far as it reads it. */
-export interface ForwardResponse {
-  readonly statusCode: number
+  readonly method: string
   readonly headers: IncomingHttpHeaders
-  readonly body: Readable
+  readonly body: Body
+  /** The protocol asked for, or null. */
+  readonly upgrade: string | null
 }
 
-export type ForwardCallback = (error: Error | null, response?: ForwardResponse) => void
+/** What calls share. */
+export interface Means {
+  readonly picker: Picker
+  readonly pools: Pools
+  /** Epoch ms. */
+  readonly clock: () => number
+  readonly random: () => number
+  readonly isSynced: () => boolean
+}
 
-/** One client request being forwarded: what all its attempts share. */
-export interface Call {
+/** Carries one request through its attempts, within one deadline, until one answer stands or nothing can be done. */
+export class Call implements Owner {
   readonly exchange: Exchange
-  readonly options: ForwardOptions
-  /** The Host header that the client sent. */
-  readonly host: string | undefined
-  /** Ends the time for all attempts and answers; to be called once. */
-  readonly callback: ForwardCallback
+  readonly #means: Means
+  readonly #message: Message
+  readonly #recipient: Recipient
+  readonly #deadline: number
+  readonly #host: string | undefined
+  #attempt: Attempt | null = null
+  /** An answer that stands unless a further attempt brings a better one. */
+  #held: Attempt | null = null
+  #backoff: NodeJS.Timeout | undefined
+  #isSettled = false
+
+  constructor (means: Means, exchange: Exchange, message: Message, recipient: Recipient) {
+    this.#means = means
+    this.exchange = exchange
+    this.#message = message
+    this.#recipient = recipient
+    this.#host = message.headers.host
+    this.#deadline = this.now() + exchange.total
+  }
+
+  start (): void {
+    budgetOf(this.exchange.service).request(this.now())
+    if (!this.#next()) this.#giveUp(this.#nobody())
+  }
+
+  now (): number {
+    return this.#means.clock()
+  }
+
+  /** The client left, or the time for all attempts is over. */
+  stop (kind: 'aborted' | 'timeout'): void {
+    clearTimeout(this.#backoff)
+    const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
+    this.#attempt?.stop(kind, error)
+    if (kind === 'aborted') this.#held?.stop(kind, error)
+    if (!this.#isSettled) this.#giveUp(error)
+  }
+
+  /** How long `attempt` may still wait for headers, ms. An upload that goes on is no silence. */
+  patience (attempt: Attempt): number {
+    const { body } = this.#message
+    const since = body instanceof Upload ? Math.max(attempt.startedAt, body.progressAt) : attempt.startedAt
+    return Math.min(since + this.exchange.settings.timeouts.headers, this.#deadline) - this.now()
+  }
+
+  /** No headers came in time. */
+  late (attempt: Attempt): void {
+    if (this.now() >= this.#deadline) return this.stop('timeout')
+    const error = new Error(`no answer within ${this.exchange.settings.timeouts.headers} ms`)
+    const kind = attempt.isSent ? 'timeout' : 'connect'
+    attempt.stop(kind, error)
+    this.failed(attempt, kind, error)
+  }
+
+  /** The headers of `attempt` are there. */
+  answered (attempt: Attempt): void {
+    const { pick, statusCode } = attempt
+    const at = this.now()
+    const after = statusCode === 503 ? attempt.headers['retry-after'] : undefined
+    if (after !== undefined && SECONDS.test(after)) pick.holdOff(Number(after) * 1000, at)
+    if (this.#isSettled) return attempt.discard()
+    this.#held?.discard()
+    this.#held = null
+    if (statusCode < 400 || !this.#mayRepeat(statusCode, at)) return this.#settle(attempt)
+    this.exchange.exclude(pick.state)
+    attempt.hold()
+    this.#held = attempt
+    this.#attempt = null
+    if (statusCode === 503) this.#backoff = setTimeout(() => this.#retry(), this.#means.random() * BACKOFF)
+    else this.#retry()
+  }
+
+  /** `attempt` came to nothing. */
+  failed (attempt: Attempt, kind: ErrorKind, cause: Error): void {
+    if (attempt === this.#held) this.#held = null
+    if (attempt !== this.#attempt || this.#isSettled) return
+    this.exchange.exclude(attempt.pick.state)
+    const error = this.errorFor(kind, cause)
+    if (kind === 'connect' && this.exchange.mayMoveOn()) {
+      if (!this.#next()) this.#giveUp(error)
+    } else if (kind !== 'connect' && kind !== 'aborted' && this.#mayRepeat(kind, this.now())) this.#retry(error)
+    else this.#giveUp(error)
+  }
+
+  /** The connection of `attempt` is the recipient's. */
+  upgraded (attempt: Attempt, socket: Duplex): void {
+    this.#isSettled = true
+    this.#held?.discard()
+    this.#recipient.upgraded?.(attempt, socket)
+  }
+
+  get isUploadBroken (): boolean {
+    const { body } = this.#message
+    return body instanceof Upload && body.error !== null
+  }
+
+  /** The error that a client is told. */
+  errorFor (kind: ErrorKind, cause: Error): Error {
+    if (kind === 'connect') return new ConnectError(this.#service, { cause })
+    if (kind === 'timeout') return new TimeoutError(this.#service, { cause })
+    if (kind === 'reset') return new ResetError(this.#service, { cause })
+    return Object.assign(new Error('the request cannot be forwarded', { cause }), { statusCode: 400 })
+  }
+
+  get #service (): string {
+    return this.exchange.service.name
+  }
+
+  #mayRepeat (reason: ErrorKind | number, at: number): boolean {
+    const { method, body } = this.#message
+    return at < this.#deadline && this.exchange.mayRepeat(reason, method, isInHand(body), at)
+  }
+
+  /** A repetition that was paid for out of the budget. */
+  #retry (error?: Error): void {
+    if (this.#next()) return
+    this.exchange.refund(this.now())
+    this.#giveUp(error ?? this.#nobody())
+  }
+
+  /** Makes the next attempt. False when nobody is left to try. */
+  #next (): boolean {
+    const { picker, pools } = this.#means
+    const { exchange } = this
+    const at = this.now()
+    const pick = exchange.next(picker, at)
+    if (pick === undefined) return false
+    const { path, method, headers, body, upgrade } = this.#message
+    const { settings } = exchange
+    const attempt = new Attempt(this, pick, Math.min(settings.timeouts.headers, this.#deadline - at))
+    this.#attempt = attempt
+    headers.host = hostFor(settings.host, this.#host, pick.peer.id)
+    pools.for(pick.state, pick.peer, settings).dispatch({
+      path,
+      method,
+      headers,
+      body: body instanceof Upload ? body.open() : body,
+      upgrade,
+      // Time is the attempt's own business: undici keeps it in whole seconds.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      // Always the same, or undici would reconnect for every Host header that differs from the last one.
+      servername: pick.peer.host
+    } as Dispatcher.DispatchOptions, attempt)
+    return true
+  }
+
+  #settle (attempt: Attempt): void {
+    this.#isSettled = true
+    this.#attempt = attempt
+    attempt.give(this.#recipient)
+    this.#releaseBody()
+  }
+
+  #releaseBody (): void {
+    const { body } = this.#message
+    if (body instanceof Upload) body.settle()
+  }
+
+  /** Nothing more can be tried: an answer that was held stands, else `error` does. */
+  #giveUp (error: Error): void {
+    if (this.#held !== null) return this.#settle(this.#held)
+    this.#isSettled = true
+    this.#recipient.failed(error)
+    this.#releaseBody()
+  }
+
+  #nobody (): Error {
+    const { picker, isSynced } = this.#means
+    const { service } = this.exchange
+    if (picker.isFull(service, this.now())) return new QueueFullError(service.name)
+    return isSynced() ? new NoPeerError(service.name) : new NotReadyError(service.name)
+  }
+}
+
+/** `client` is what the request came with. */
+function hostFor (mode: string, client: string | undefined, peer: string): string {
+  if (mode === 'client') return client ?? peer
+  return mode === 'peer' ? peer : mode
 }

@@ -47,8 +47,8 @@ export class Checker {
 }
 
 function http ({ service, peer, settings }: CheckTask, path: string): Question {
-  const { host } = service.settings
-  const client = new Client(originOf(peer), { connect: connector(settings.timeout), headersTimeout: 0, bodyTimeout: 0 })
+  const { host, tls } = service.settings
+  const client = new Client(originOf(peer), { connect: connector({ timeout: settings.timeout, tls, allowH2: false }), headersTimeout: 0, bodyTimeout: 0 })
   const headers = { host: host === 'client' || host === 'peer' ? peer.id : host, 'user-agent': settings.userAgent }
   const answer = client.request({ path, method: 'GET', headers, reset: true }).then(({ statusCode, body }) => {
     // The status is the answer. What the body makes of being cut off is no news.

@@ -1,15 +1,38 @@
 import { isIP } from 'node:net'
 import { buildConnector } from 'undici'
+import type { TlsSettings } from '../store/settings.js'
+
+/** How to connect to a peer. */
+export interface ConnectSettings {
+  /** Within this, ms; to the millisecond, which undici's own time-out is not. */
+  readonly timeout: number
+  readonly tls: TlsSettings
+  readonly allowH2: boolean
+}
 
 /**
- * Connects to a peer within `timeout` ms and, by TLS, expects the certificate of the peer's own host. Left to itself
+ * Connects to a peer and, by TLS, expects the certificate of the peer's own host, or of `tls.serverName`. Left to itself
  * undici would take the name from the Host header, which is the client's to choose. An address is no server name
  * (RFC 6066) and is checked as an address.
  */
-export function connector (timeout: number): buildConnector.connector {
-  const connect = buildConnector({ timeout })
+export function connector ({ timeout, tls, allowH2 }: ConnectSettings): buildConnector.connector {
+  const { rejectUnauthorized, ca, cert, key, serverName } = tls
+  const connect = buildConnector({
+    timeout: 0,
+    allowH2,
+    rejectUnauthorized,
+    ...(ca === null ? {} : { ca }),
+    ...(cert === null ? {} : { cert }),
+    ...(key === null ? {} : { key })
+  })
   return (options, callback) => {
     const host = options.hostname.replace(/^\[(.*)\]$/, '$1')
-    connect({ ...options, servername: isIP(host) === 0 ? host : '' }, callback)
+    const servername = serverName ?? (isIP(host) === 0 ? host : '')
+    const timer = setTimeout(() => socket?.destroy(new Error(`no connection within ${timeout} ms`)), timeout)
+    // Its types promise nothing, and it returns the socket.
+    const socket = connect({ ...options, servername }, (...told) => {
+      clearTimeout(timer)
+      callback(...told)
+    }) as unknown as { destroy: (error: Error) => void } | undefined
   }
 }

@@ -1,56 +1,66 @@
-import { Pool } from 'undici'
+import { Client, Pool, type buildConnector } from 'undici'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { connector } from './connector.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
+/** Requests at the same time on one HTTP/2 connection, unless the peer allows fewer. */
+const STREAMS = 100
 
 interface Held {
   readonly pool: Pool
-  readonly settings: ServiceSettings
-  readonly origin: string
+  settings: ServiceSettings
 }
 
 /** The connections to peers: one pool for each, made when it is first needed. */
 export class Pools {
   readonly #pools = new Map<PeerState, Held>()
+  /** What upgrades go through where requests may go by HTTP/2, which has none. */
+  readonly #upgrades = new Map<PeerState, Held>()
   /** Pools that finish what is under way. */
   readonly #closing = new Set<Pool>()
 
   /** The pool for a peer under these settings. One made under others finishes its requests and closes. */
-  for (state: PeerState, peer: Peer, settings: ServiceSettings): Pool {
-    const held = this.#pools.get(state)
-    const origin = originOf(peer)
-    if (held !== undefined && held.origin === origin && isSame(held.settings, settings)) return held.pool
-    if (held !== undefined) this.#finish(held.pool)
-    const pool = new Pool(origin, {
-      connections: settings.pool.connections,
-      keepAliveTimeout: settings.pool.keepAlive,
-      keepAliveMaxTimeout: settings.pool.keepAlive,
-      pipelining: 1,
-      connect: connector(settings.timeouts.connect)
-    })
-    this.#pools.set(state, { pool, settings, origin })
-    return pool
+  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false): Pool {
+    const { allowH2 } = settings.pool
+    return isUpgrade && allowH2
+      ? this.#in(this.#upgrades, state, peer, settings, false)
+      : this.#in(this.#pools, state, peer, settings, allowH2)
   }
 
-  /** The peer is gone: requests under way finish, then its connections close. */
+  /** The peer is gone or takes no new requests: those under way finish, then its connections close. */
   release (state: PeerState): void {
-    const held = this.#pools.get(state)
-    if (held === undefined) return
-    this.#pools.delete(state)
-    this.#finish(held.pool)
+    for (const pools of [this.#pools, this.#upgrades]) {
+      const held = pools.get(state)
+      if (held === undefined) continue
+      pools.delete(state)
+      this.#finish(held.pool)
+    }
   }
 
   /** Closes everything; what is still under way after 4 s is cut. */
   async close (): Promise<void> {
-    for (const state of [...this.#pools.keys()]) this.release(state)
+    for (const state of [...this.#pools.keys(), ...this.#upgrades.keys()]) this.release(state)
     const cut = setTimeout(() => {
       for (const pool of this.#closing) pool.destroy().catch(() => {})
     }, CLOSE_WITHIN)
     await Promise.all([...this.#closing].map(pool => pool.close().catch(() => {})))
     clearTimeout(cut)
+  }
+
+  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, allowH2: boolean): Pool {
+    const held = pools.get(state)
+    if (held?.settings === settings) return held.pool
+    if (held !== undefined && isSame(held.settings, settings)) {
+      held.settings = settings
+      return held.pool
+    }
+    if (held !== undefined) this.#finish(held.pool)
+    // A peer's address is what it is known by, so it never changes under one state.
+    const pool = open(originOf(peer), settings, allowH2)
+    pools.set(state, { pool, settings })
+    return pool
   }
 
   #finish (pool: Pool): void {
@@ -65,7 +75,36 @@ export function originOf (peer: Peer): string {
   return `${peer.scheme}://${peer.id}`
 }
 
+function open (origin: string, { pool, tls, timeouts }: ServiceSettings, allowH2: boolean): Pool {
+  const connect = connector({ timeout: timeouts.connect, tls, allowH2 })
+  return new Pool(origin, {
+    connections: pool.connections,
+    keepAliveTimeout: pool.keepAlive,
+    keepAliveMaxTimeout: pool.keepAlive,
+    pipelining: 1,
+    allowH2,
+    connect,
+    ...(allowH2 ? { factory: (target, options) => multiplexed(target, options, connect) } : {})
+  })
+}
+
+/** A connection that takes many requests at the same time once the peer has agreed to HTTP/2, and one until then. */
+function multiplexed (origin: URL, options: object, connect: buildConnector.connector): Client {
+  const client = new Client(origin, {
+    ...options,
+    connect: (target, callback) => connect(target, (...told) => {
+      const [, socket] = told
+      if (socket !== null && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2') client.pipelining = STREAMS
+      callback(...told)
+    })
+  })
+  return client
+}
+
 function isSame (a: ServiceSettings, b: ServiceSettings): boolean {
-  return a === b || (a.timeouts.connect === b.timeouts.connect &&
-    a.pool.connections === b.pool.connections && a.pool.keepAlive === b.pool.keepAlive)
+  return a.timeouts.connect === b.timeouts.connect && isEqual(a.pool, b.pool) && isEqual(a.tls, b.tls)
+}
+
+function isEqual<T extends object> (a: T, b: T): boolean {
+  return a === b || (Object.keys(a) as Array<keyof T>).every(key => a[key] === b[key])
 }

@@ -1,84 +1,59 @@
-import type { Dispatcher } from 'undici'
-import { ConnectError, NoPeerError, NotReadyError, QueueFullError } from '../errors.js'
-import { EXCHANGE, type Exchange } from '../picker/exchange.js'
+import { Readable } from 'node:stream'
+import type { IncomingHttpHeaders } from 'node:http'
+import { FORWARDING, type Forwarding } from '../picker/forwarding.js'
+import { isIdempotent } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
 import type { PeerState } from '../store/peer.js'
-import { Attempt } from './attempt.js'
-import type { Call, ForwardCallback, ForwardOptions } from './call.js'
+import { Call, type Means } from './call.js'
 import { Pools } from './pools.js'
+import { ReplyRecipient, type ForwardCallback } from './reply-recipient.js'
+import { bodyFrom, type Body } from './upload.js'
 
-/**
- * The `undici` object that reply-from is registered with. It picks a peer for each attempt, so that a request whose peer
- * refuses the connection goes on to another one; nothing was sent then, so any request may.
- */
+/** What reply-from asks for. Its path and headers are placeholders: the real ones are in the forwarding. */
+export interface ForwardOptions {
+  readonly method: string
+  readonly headers: { readonly [FORWARDING]?: Forwarding }
+  readonly body?: string | Buffer | Readable | null
+}
+
+/** The `undici` object that reply-from is registered with: carries requests to peers that it picks for each attempt. */
 export class Transport {
-  readonly pools = new Pools()
-  readonly #picker: Picker
-  readonly #clock: () => number
-  readonly #isSynced: () => boolean
+  readonly means: Means
 
-  constructor (picker: Picker, clock: () => number, isSynced: () => boolean) {
-    this.#picker = picker
-    this.#clock = clock
-    this.#isSynced = isSynced
+  constructor (picker: Picker, clock: () => number, random: () => number, isSynced: () => boolean) {
+    this.means = { picker, pools: new Pools(), clock, random, isSynced }
   }
 
   /** Forwards a request; calls back once, with the response as soon as its headers are there. */
-  request (options: ForwardOptions, callback: ForwardCallback): void {
-    const exchange = options.headers[EXCHANGE]
-    if (exchange === undefined) throw new Error('only reply.forward and proxied routes forward by this transport')
-    const deadline = setTimeout(() => exchange.stop?.('timeout'), exchange.total)
-    this.#attempt({
-      exchange,
-      options,
-      host: options.headers.host,
-      callback: (error, response) => {
-        clearTimeout(deadline)
-        callback(error, response)
-      }
+  request ({ method, headers, body }: ForwardOptions, callback: ForwardCallback): void {
+    const forwarding = headers[FORWARDING]
+    if (forwarding === undefined) throw new Error('only reply.forward and proxied routes forward by this transport')
+    // reply-from says '' for none.
+    const sent = body === undefined || body === null || body === '' ? forwarding.body : body
+    if (!(sent instanceof Readable)) return this.#start(forwarding, method, sent as Body, callback)
+    // The parser that reads the headers may be about to read the body, too.
+    process.nextTick(() => {
+      const { retry } = forwarding.exchange
+      const limit = isIdempotent(method) && retry !== false ? retry.bodyBytes : null
+      this.#start(forwarding, method, bodyFrom(sent, limit, this.means.clock), callback)
     })
   }
 
-  /** A removed peer's connections finish, then close. */
+  /** A removed peer's connections finish, then close; so do those of one that takes no new requests. */
   release (state: PeerState): void {
-    this.pools.release(state)
+    this.means.pools.release(state)
   }
 
   async close (): Promise<void> {
-    await this.pools.close()
+    await this.means.pools.close()
   }
 
-  #attempt (call: Call, previous?: Error): void {
-    const { exchange, options } = call
-    const pick = exchange.next(this.#picker, this.#clock())
-    if (pick === undefined) return call.callback(previous ?? this.#nobody(exchange))
-    const attempt = new Attempt(call, pick, this.#clock, error => {
-      exchange.exclude(pick.state)
-      this.#attempt(call, new ConnectError(exchange.service.name, { cause: error }))
-    })
-    exchange.stop = attempt.stop
-    options.headers.host = hostFor(exchange, call.host, pick.peer.id)
-    const { timeouts } = exchange.settings
-    this.pools.for(pick.state, pick.peer, exchange.settings).dispatch({
-      path: options.path,
-      method: options.method,
-      headers: options.headers,
-      body: options.body ?? null,
-      headersTimeout: timeouts.headers,
-      bodyTimeout: timeouts.body,
-      // Always the same, or undici would reconnect for every Host header that differs from the last one.
-      servername: pick.peer.host
-    } as Dispatcher.DispatchOptions, attempt)
+  #start (forwarding: Forwarding, method: string, body: Body, callback: ForwardCallback): void {
+    const { exchange, target, fields } = forwarding
+    const message = { path: target, method, headers: fields as IncomingHttpHeaders, body, upgrade: null }
+    if (forwarding.client.destroyed) return callback(new Error('the client left before its request could be sent'))
+    const call = new Call(this.means, exchange, message, new ReplyRecipient(callback, forwarding, method))
+    forwarding.stop = call
+    call.start()
   }
-
-  #nobody ({ service }: Exchange): Error {
-    if (this.#picker.isFull(service, this.#clock())) return new QueueFullError(service.name)
-    return this.#isSynced() ? new NoPeerError(service.name) : new NotReadyError(service.name)
-  }
-}
-
-/** reply-from has set the host of its own base; `client` is what the HTTP surface put there instead. */
-function hostFor ({ settings: { host } }: Exchange, client: string | undefined, peer: string): string {
-  if (host === 'client') return client ?? peer
-  return host === 'peer' ? peer : host
 }

@@ -1,7 +1,8 @@
 import type { ErrorKind } from '../logger/outcome.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import type { ServiceSettings } from '../store/settings.js'
+import type { RetrySettings, ServiceSettings } from '../store/settings.js'
+import { budgetOf } from './budget.js'
 import type { Pick, Picker } from './picker.js'
 
 /** One attempt as `request.upstream` tells it: `status` or `error` once that is known, `ms` until then. */
@@ -19,34 +20,42 @@ export interface Upstream {
   readonly attempts: AttemptInfo[]
 }
 
-/** Attempts after the first, each at another peer. */
-const MORE_ATTEMPTS = 2
+/** What went wrong with an attempt: how it failed, or the status it was answered with. */
+export type Reason = ErrorKind | number
+
+/** Methods that may be carried out twice (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** Whether a request of this method may be sent again although a peer may have carried it out. */
+export function isIdempotent (method: string): boolean {
+  return IDEMPOTENT.has(method)
+}
 
 /**
- * One client request on its way through its attempts. The HTTP surface makes it, the transport carries it out, and
- * they find each other by `EXCHANGE`.
+ * One client request on its way through its attempts: who was tried, and whether somebody else may be. The rules are
+ * nginx's and Envoy's: what was never sent may go to another peer whatever it is; what was sent only when it is
+ * idempotent, its body is in hand, and the service's budget of retries allows it (Finagle).
  */
 export class Exchange {
   readonly service: Service
   /** As of the request's arrival; a change on the way does not concern it. */
   readonly settings: ServiceSettings
+  readonly retry: RetrySettings | false
   /** Bound of all attempts together until response headers, ms. */
   readonly total: number
   readonly upstream: Upstream
-  /** Set by the transport while there is something to stop. */
-  stop: ((kind: 'aborted' | 'timeout') => void) | null = null
   #tried: Set<PeerState> | undefined
 
-  constructor (service: Service, total: number) {
+  constructor (service: Service, total = service.settings.timeouts.total, retry = service.settings.retry) {
     this.service = service
     this.settings = service.settings
+    this.retry = retry
     this.total = total
     this.upstream = { service: service.name, peer: null, attempts: [] }
   }
 
-  /** The peer for the next attempt; undefined when nobody is left or the attempts are used up. */
+  /** The peer for the next attempt, never one that was tried; undefined when nobody is left. */
   next (picker: Picker, now: number): Pick | undefined {
-    if (this.upstream.attempts.length > MORE_ATTEMPTS) return undefined
     const pick = picker.pick(this.service, this.#tried, now)
     if (pick === undefined) return undefined
     this.upstream.peer = pick.peer.id
@@ -59,7 +68,28 @@ export class Exchange {
     this.#tried ??= new Set()
     this.#tried.add(state)
   }
-}
 
-/** Where the transport finds the exchange among the headers: a symbol is copied along and never sent. */
-export const EXCHANGE = Symbol('fastify-upstream-etcd.exchange')
+  /** Whether another peer may be tried after an attempt of which nothing was sent. Uses no budget. */
+  mayMoveOn (): boolean {
+    return this.retry !== false && this.retry.on.includes('connect') && this.#hasAttempts(this.retry)
+  }
+
+  /**
+   * Whether another peer may be tried after an attempt that was sent. What allows it has then taken one retry out of
+   * the budget; `refund` gives it back when nobody was there to try.
+   */
+  mayRepeat (reason: Reason, method: string, isBodyInHand: boolean, now: number): boolean {
+    const { retry } = this
+    if (retry === false || !isBodyInHand || !isIdempotent(method) || !this.#hasAttempts(retry)) return false
+    return retry.on.some(condition => condition === reason) && budgetOf(this.service).take(retry.budget, now)
+  }
+
+  /** The repetition that `mayRepeat` allowed did not take place. */
+  refund (now: number): void {
+    budgetOf(this.service).refund(now)
+  }
+
+  #hasAttempts (retry: RetrySettings): boolean {
+    return this.upstream.attempts.length <= retry.attempts
+  }
+}

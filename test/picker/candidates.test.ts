@@ -1,6 +1,5 @@
 import t from 'tap'
 import type { Outcome } from '../../lib/logger/outcome.js'
-import { EXCHANGE, Exchange } from '../../lib/picker/exchange.js'
 import { Picker } from '../../lib/picker/picker.js'
 import type { Peer, PeerState } from '../../lib/store/peer.js'
 import { LEFT, OK, tally, World } from '../fixtures/pure.js'
@@ -105,29 +104,4 @@ t.test('shares: effective weight and what each stands to get', async t => {
     ['b', { effective: 1, expectedShare: 0.25 }],
     ['c', { effective: 0, expectedShare: 0 }]
   ])
-})
-
-t.test('an exchange tries other peers, and remembers each attempt', async t => {
-  const world = worldOf({ a: {}, b: {}, c: {}, d: {} })
-  const exchange = new Exchange(world.service, 1000)
-  t.same(exchange.upstream, { service: 'shop', peer: null, attempts: [] })
-  t.equal(exchange.settings, world.service.settings)
-  const peers: string[] = []
-  for (let pick = exchange.next(world.picker, world.now); pick !== undefined; pick = exchange.next(world.picker, world.now)) {
-    peers.push(pick.peer.id)
-    exchange.exclude(pick.state)
-    pick.done(OK, world.now)
-  }
-  t.same(peers, ['a', 'b', 'c'], 'one attempt and two more')
-  t.same(exchange.upstream, { service: 'shop', peer: 'c', attempts: peers.map(peer => ({ peer, ms: 0 })) })
-  t.equal(typeof EXCHANGE, 'symbol', 'which is never sent')
-})
-
-t.test('an exchange ends when nobody is left', async t => {
-  const world = worldOf({ a: {} })
-  const exchange = new Exchange(world.service, 1000)
-  const pick = exchange.next(world.picker, world.now)
-  if (pick !== undefined) exchange.exclude(pick.state)
-  t.equal(exchange.next(world.picker, world.now), undefined)
-  t.equal(exchange.upstream.peer, 'a')
 })

@@ -1,0 +1,152 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
+import type { Forwarding } from '../picker/forwarding.js'
+import type { Answer, Recipient } from './recipient.js'
+
+/** What reply-from is given: undici's response, as far as it reads it. */
+export interface ForwardResponse {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Readable | Buffer
+}
+
+export type ForwardCallback = (error: Error | null, response?: ForwardResponse) => void
+
+/** A peer's response body on its way: asks the connection for more only as fast as it is read. */
+class ResponseBody extends Readable {
+  readonly #answer: Answer
+
+  constructor (answer: Answer) {
+    super()
+    // It may break while hooks still work on the headers and nobody listens yet. Those who come later are told all the same.
+    this.on('error', () => {})
+    this.#answer = answer
+  }
+
+  override _read (): void {
+    this.#answer.resume()
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#answer.abandon()
+    callback(error)
+  }
+}
+
+/** Trailers that would change what was already said (RFC 9110, 6.5.1). */
+const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host', 'connection', 'set-cookie'])
+
+/** Answers whose headers were there in one pass of the parser; looked at when the pass is over. */
+let waiting: ReplyRecipient[] = []
+
+function settle (): void {
+  const settled = waiting
+  waiting = []
+  for (const recipient of settled) recipient.settle()
+}
+
+/**
+ * Gives a peer's answer to reply-from. One that came whole in one pass of the parser is handed over as one Buffer, which
+ * costs a quarter less than a stream; any other as a stream, at once. So no first byte waits for a last one.
+ */
+export class ReplyRecipient extends AsyncResource implements Recipient {
+  readonly #callback: ForwardCallback
+  readonly #forwarding: Forwarding
+  readonly #method: string
+  #answer: Answer | null = null
+  #chunks: Buffer[] = []
+  #ended = false
+  #body: ResponseBody | null = null
+  #error: Error | null = null
+
+  /** `callback` is called once, where the request came from as far as asynchronous contexts are concerned. */
+  constructor (callback: ForwardCallback, forwarding: Forwarding, method: string) {
+    super('UPSTREAM')
+    this.#callback = callback
+    this.#forwarding = forwarding
+    this.#method = method
+  }
+
+  head (answer: Answer): void {
+    this.#answer = answer
+    if (waiting.push(this) === 1) queueMicrotask(settle)
+  }
+
+  data (chunk: Buffer): boolean {
+    if (this.#body !== null) return this.#body.push(chunk)
+    this.#chunks.push(chunk)
+    return true
+  }
+
+  end (trailers: IncomingHttpHeaders): void {
+    this.#ended = true
+    const names = Object.keys(trailers)
+    if (names.length > 0) this.#sendTrailers(names, trailers)
+    this.#body?.push(null)
+  }
+
+  broken (error: Error): void {
+    this.#error = error
+    this.#body?.destroy(error)
+  }
+
+  failed (error: Error): void {
+    this.runInAsyncScope(this.#callback, undefined, error)
+  }
+
+  /** Hands over what is there. */
+  settle (): void {
+    const answer = this.#answer
+    if (answer === null) return
+    if (this.#error !== null) return this.failed(this.#error)
+    if (this.#forwarding.client.destroyed) return this.failed(new Error('the client left before its answer could be sent'))
+    const { statusCode, headers } = answer
+    const body = this.#isWhole(answer) ? this.#whole() : this.#stream(answer)
+    try {
+      this.runInAsyncScope(this.#callback, undefined, null, { statusCode, headers, body })
+    } catch (error) {
+      // A hook threw, or Node will not send such headers. Nobody above us could tell the client.
+      answer.abandon()
+      this.failed(error as Error)
+    }
+  }
+
+  /** A Buffer must not bring about headers that the peer did not send. */
+  #isWhole ({ statusCode, headers }: Answer): boolean {
+    return this.#ended && !this.#forwarding.asStream && headers['content-type'] !== undefined &&
+      headers.trailer === undefined && this.#method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
+  }
+
+  #whole (): Buffer {
+    const [first, ...rest] = this.#chunks
+    if (first === undefined) return Buffer.alloc(0)
+    return rest.length === 0 ? first : Buffer.concat(this.#chunks)
+  }
+
+  #stream (answer: Answer): Readable {
+    const body = new ResponseBody(answer)
+    this.#body = body
+    for (const chunk of this.#chunks) body.push(chunk)
+    if (this.#ended) body.push(null)
+    else {
+      answer.watchBody()
+      if (this.#chunks.length === 0) this.#flush()
+    }
+    this.#chunks = []
+    return body
+  }
+
+  /** Node sends headers with the first byte. Where that is not there yet they go ahead, once all hooks are through. */
+  #flush (): void {
+    const { client } = this.#forwarding
+    client.once('pipe', () => setImmediate(() => {
+      if (!client.headersSent && !client.destroyed) client.flushHeaders()
+    }))
+  }
+
+  #sendTrailers (names: string[], trailers: IncomingHttpHeaders): void {
+    const allowed = names.filter(name => !NO_TRAILERS.has(name)).map(name => [name, String(trailers[name])])
+    this.#forwarding.client.addTrailers(Object.fromEntries(allowed))
+  }
+}

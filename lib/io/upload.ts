@@ -1,0 +1,142 @@
+import { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+
+/** How long a client may go on sending what nobody will read, ms, before its connection is closed; nginx's lingering close. */
+const LINGER = 5000
+
+/** What one attempt reads: the upload from its beginning. That it is destroyed does not concern the client's connection. */
+class Part extends Readable {
+  readonly #upload: Upload
+
+  constructor (upload: Upload) {
+    super()
+    // undici destroys what it could not send, with the reason; it tells us the reason itself.
+    this.on('error', () => {})
+    this.#upload = upload
+  }
+
+  override _read (): void {
+    this.#upload.flow(this)
+  }
+
+  override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#upload.leave(this)
+    callback(error)
+  }
+}
+
+/**
+ * A request body that is still coming. It goes to the peer as it comes, and its beginning is kept, so that as long as
+ * all that was read is kept a second attempt can be given the whole of it.
+ */
+export class Upload {
+  readonly #source: Readable
+  readonly #clock: () => number
+  readonly #kept: Buffer[] = []
+  #room: number
+  #inHand = true
+  #isOver = false
+  #isSettled = false
+  #part: Part | null = null
+  #linger: NodeJS.Timeout | undefined
+  /** When something of it last went on its way, ms; 0 when nothing has yet. */
+  progressAt = 0
+  /** Why it will never be whole, which is no peer's fault. */
+  error: Error | null = null
+
+  /** Keeps the first `limit` bytes. */
+  constructor (source: Readable, limit: number, clock: () => number) {
+    this.#source = source
+    this.#room = limit
+    this.#clock = clock
+    source.on('data', (chunk: Buffer) => this.#take(chunk))
+    source.on('end', () => this.#finish(null))
+    source.on('error', error => this.#finish(error))
+    source.on('close', () => this.#finish(new Error('the request ended before its body')))
+    source.pause()
+  }
+
+  /** Whether a further attempt could be given all of it. */
+  get isInHand (): boolean {
+    return this.#inHand
+  }
+
+  /** The body for one attempt; the one before it gets no more. */
+  open (): Readable {
+    const part = new Part(this)
+    this.#part = part
+    for (const chunk of this.#kept) part.push(chunk)
+    if (this.#isOver) this.#tell(part)
+    return part
+  }
+
+  /** The part wants more. */
+  flow (part: Part): void {
+    if (part === this.#part && !this.#isOver) this.#source.resume()
+  }
+
+  /** The part wants no more. */
+  leave (part: Part): void {
+    if (part !== this.#part) return
+    this.#part = null
+    if (this.#isOver) return
+    if (this.#isSettled) this.#drain()
+    else this.#source.pause()
+  }
+
+  /** No further attempt will want it. What nobody reads is read away, or the client's next request would wait behind it. */
+  settle (): void {
+    this.#isSettled = true
+    if (this.#part === null && !this.#isOver) this.#drain()
+  }
+
+  #drain (): void {
+    this.#source.resume()
+    this.#linger = setTimeout(() => this.#source.destroy(), LINGER).unref()
+  }
+
+  #take (chunk: Buffer): void {
+    if (this.#isSettled && this.#part === null) return
+    this.progressAt = this.#clock()
+    this.#room -= chunk.length
+    if (this.#room >= 0) this.#kept.push(chunk)
+    else {
+      this.#inHand = false
+      this.#kept.length = 0
+    }
+    if (this.#part?.push(chunk) !== true) this.#source.pause()
+  }
+
+  #finish (error: Error | null): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#linger)
+    this.error = error
+    if (this.#part !== null) this.#tell(this.#part)
+  }
+
+  #tell (part: Part): void {
+    if (this.error === null) part.push(null)
+    else part.destroy(this.error)
+  }
+}
+
+/** What of a body is sent: bytes in hand, or what is still coming. */
+export type Body = Buffer | string | Upload | null
+
+/** Whether the whole body can be sent again. */
+export function isInHand (body: Body): boolean {
+  return !(body instanceof Upload) || body.isInHand
+}
+
+/**
+ * The body of a request whose first bytes the parser may still be busy with; to be asked one tick after the headers.
+ * A body that came whole with them is bytes, which are cheaper to send and in hand for every attempt. What can never be
+ * sent twice need not be kept: `limit` is null then.
+ */
+export function bodyFrom (source: Readable, limit: number | null, clock: () => number): Body {
+  if (source instanceof IncomingMessage && source.complete && source.readableLength > 0 && source.readableLength <= (limit ?? Infinity)) {
+    return source.read() as Buffer
+  }
+  return new Upload(source, limit ?? 0, clock)
+}
