@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import replyFrom, { type FastifyReplyFromHooks, type FastifyReplyFromOptions } from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
@@ -9,7 +9,7 @@ import { FORWARDING, type Fields, type Forwarding } from '../picker/forwarding.j
 import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
-import { setForwarded, stripRequest, stripResponse } from './headers.js'
+import { lowered, passedOn } from './headers.js'
 import { escaped, queryFrom, refuseTraversal, split, targetOf, type Target } from './target.js'
 
 declare module 'fastify' {
@@ -34,6 +34,7 @@ type Raw = ServerResponse & { [FORWARDING]?: Outgoing }
 interface Outgoing extends Forwarding {
   target: string
   fields: Fields
+  host: string | undefined
   readonly extra: ForwardingOptions['headers']
   readonly startedAt: number
   /** The same client request, forwarded before to no avail. */
@@ -100,7 +101,8 @@ export class Forwarder {
     return {
       exchange,
       target: '/',
-      fields: {},
+      fields: [],
+      host: undefined,
       body: unparsed(request),
       client,
       asStream: options.onResponse !== undefined,
@@ -186,8 +188,7 @@ const plain: FastifyReplyFromHooks = {
     if (!request.raw.complete) reply.removeHeader('connection')
     reply.send(response.stream)
   },
-  rewriteRequestHeaders: (request, headers) => rewrite(request as Forwarded, headers as Fields),
-  rewriteHeaders: headers => stripResponse(headers),
+  rewriteRequestHeaders: (request, headers) => rewrite(request as Forwarded, headers as IncomingHttpHeaders),
   onError: (reply, { error }) => {
     // reply-from words errors itself and keeps ours as the cause.
     const { cause } = error as { cause?: Error & { statusCode?: number } }
@@ -200,15 +201,13 @@ const plain: FastifyReplyFromHooks = {
  * Finishes the fields that go to the peer. reply-from copies what it is given twice on the way to the transport, so it is
  * given nothing but the forwarding, which has them.
  */
-function rewrite (request: Forwarded, fields: Fields): Record<string, string> {
+function rewrite (request: Forwarded, headers: IncomingHttpHeaders): Record<string, string> {
   const outgoing = request[FORWARDING]
-  stripRequest(fields)
-  fields.host = request.headers.host ?? request.headers[':authority'] as string | undefined
-  if (outgoing === undefined) return {}
-  if (outgoing.exchange.settings.forwarded) setForwarded(request, fields)
-  if (outgoing.extra !== undefined) {
-    for (const [name, value] of Object.entries(outgoing.extra)) fields[name.toLowerCase()] = value
-  }
-  outgoing.fields = fields
+  if (outgoing === undefined) throw new Error('only reply.forward and proxied routes forward by this instance of reply-from')
+  const { extra } = outgoing
+  outgoing.fields = passedOn(request, headers, outgoing.exchange.settings.forwarded, extra)
+  const host = extra === undefined ? undefined : lowered(extra).get('host')
+  // reply-from has put its own base there.
+  outgoing.host = typeof host === 'string' ? host : request.headers.host ?? request.headers[':authority'] as string | undefined
   return { [FORWARDING]: outgoing } as unknown as Record<string, string>
 }

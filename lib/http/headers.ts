@@ -1,39 +1,55 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-import type { Fields } from '../picker/forwarding.js'
+
+type Values = Record<string, string | string[] | undefined>
 
 /**
- * Headers that belong to one connection (RFC 9110, 7.6.1) and are ours to speak on the next one. Those that `Connection`
- * names and `Connection` itself reply-from takes out of requests; `Expect` is answered by Node before we see the request.
+ * Fields of one connection (RFC 9110, 7.6.1), which are ours to speak on the next one. Those that `Connection` names and
+ * `Connection` itself reply-from takes out; `Expect` is answered by Node before we see the request; `host` has a place
+ * of its own.
  */
-const HOP_BY_HOP = ['transfer-encoding', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'http2-settings'] as const
+const NOT_PASSED_ON = new Set(['host', 'connection', 'transfer-encoding', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'expect', 'http2-settings'])
 
-/** Takes out of a request's headers what must not be passed on. */
-export function stripRequest (headers: Fields): void {
-  for (const name of HOP_BY_HOP) if (headers[name] !== undefined) headers[name] = undefined
-}
-
-/** Takes out of a response's headers what must not be passed on, and what its `Connection` names. */
-export function stripResponse (headers: Fields): Fields {
-  const { connection } = headers
-  if (connection !== undefined) {
-    for (const name of String(connection).toLowerCase().split(',')) delete headers[name.trim()]
-    delete headers.connection
+/**
+ * The fields of a request as a peer gets them, names and values in turn. `extra` are set, replaced, or with undefined
+ * left out. An array, because an object that grows by three fields costs more than the whole rest of this.
+ */
+export function passedOn (request: FastifyRequest, headers: IncomingHttpHeaders, forwarded: boolean, extra: Values | undefined): Array<string | string[]> {
+  const fields: Array<string | string[]> = []
+  const own = extra === undefined ? undefined : lowered(extra)
+  let before: string | string[] | undefined
+  for (const name in headers) {
+    const value = headers[name]
+    if (value === undefined || NOT_PASSED_ON.has(name) || own?.has(name) === true) continue
+    if (forwarded && name.startsWith('x-forwarded-')) {
+      // What the client says of others counts only when Fastify's `trustProxy` trusts it, but for what is said anew below.
+      if (name === 'x-forwarded-for') before = value
+      else if (isTrusted(request) && name !== 'x-forwarded-proto' && name !== 'x-forwarded-host') fields.push(name, value)
+    } else fields.push(name, value)
   }
-  for (const name of ['keep-alive', 'proxy-connection', 'upgrade', 'te']) if (headers[name] !== undefined) delete headers[name]
-  return headers
+  if (forwarded) addForwarded(request, fields, before, own)
+  for (const [name, value] of own ?? []) if (value !== undefined && name !== 'host') fields.push(name, value)
+  return fields
 }
 
-/**
- * Appends this hop to X-Forwarded-For, and sets X-Forwarded-Proto and -Host. What the client sent of them counts only
- * when Fastify's `trustProxy` trusts it: then Fastify's own view of the request already includes it.
- */
-export function setForwarded (request: FastifyRequest, headers: Fields): void {
-  const address = request.socket.remoteAddress ?? ''
-  const before = headers['x-forwarded-for']
-  // Fastify lists more than the socket's own address exactly when it trusts whoever is behind the socket.
-  const trusted = before !== undefined && request.ips !== undefined && request.ips.length > 1
-  if (!trusted) for (const name of Object.keys(headers)) if (name.startsWith('x-forwarded-')) headers[name] = undefined
-  headers['x-forwarded-for'] = trusted ? [before, address].flat().filter(hop => hop !== '').join(', ') : address
-  headers['x-forwarded-proto'] = request.protocol
-  headers['x-forwarded-host'] = request.host
+/** Appends this hop to X-Forwarded-For, and sets X-Forwarded-Proto and -Host, which include what a trusted client sent. */
+function addForwarded (request: FastifyRequest, fields: Array<string | string[]>, before: string | string[] | undefined, own: ReadonlyMap<string, unknown> | undefined): void {
+  const { remoteAddress = '' } = request.raw.socket
+  const chain = before !== undefined && isTrusted(request) ? [before, remoteAddress].flat().filter(hop => hop !== '').join(', ') : remoteAddress
+  if (own === undefined) {
+    fields.push('x-forwarded-for', chain, 'x-forwarded-proto', request.protocol, 'x-forwarded-host', request.host)
+    return
+  }
+  const said: Array<[string, string]> = [['x-forwarded-for', chain], ['x-forwarded-proto', request.protocol], ['x-forwarded-host', request.host]]
+  for (const [name, value] of said) if (!own.has(name)) fields.push(name, value)
+}
+
+/** Fastify lists more than the socket's own address exactly when it trusts whoever is behind the socket. */
+function isTrusted ({ ips }: FastifyRequest): boolean {
+  return ips !== undefined && ips.length > 1
+}
+
+/** Fields that a caller gave, by lower-case name. */
+export function lowered (values: Values): Map<string, string | string[] | undefined> {
+  return new Map(Object.entries(values).map(([name, value]) => [name.toLowerCase(), value]))
 }

@@ -23,7 +23,10 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
       ...(route.constraints === null ? {} : { constraints: { ...route.constraints } }),
       method: methods === null ? METHODS : [...methods] as HTTPMethods[],
       url,
-      handler: (request, reply) => forwarder.forward(request, reply, nameOf(request), plain, rewritten(request, depth, route.rewritePrefix))
+      // It returns nothing: for a reply that is returned Fastify watches the response with half a dozen listeners.
+      handler: (request, reply) => {
+        forwarder.forward(request, reply, nameOf(request), plain, rewritten(request, depth, route.rewritePrefix))
+      }
     })
   }
 }

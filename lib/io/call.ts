@@ -1,14 +1,15 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
 import { CLIENT_CLOSED, type ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
+import type { Fields } from '../picker/forwarding.js'
 import type { Picker } from '../picker/picker.js'
-import { Attempt, type Owner } from './attempt.js'
+import { Attempt } from './attempt.js'
 import type { Pools } from './pools.js'
 import type { Recipient } from './recipient.js'
+import type { Owner, Trial } from './trial.js'
 import { isInHand, Upload, type Body } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
@@ -25,11 +26,14 @@ class ClientLeft extends Error {
   }
 }
 
-/** What is sent to a peer, the same in each attempt but for `host`. */
+/** What is sent to a peer, the same in each attempt but for the Host, which may be the peer's own. */
 export interface Message {
   readonly path: string
   readonly method: string
-  readonly headers: IncomingHttpHeaders
+  /** Without `host`. */
+  readonly fields: Fields
+  /** The Host that the request came with, if any. */
+  readonly host: string | undefined
   readonly body: Body
   /** The protocol asked for, or null. */
   readonly upgrade: string | null
@@ -51,11 +55,11 @@ export class Call implements Owner {
   readonly #means: Means
   readonly #message: Message
   readonly #recipient: Recipient
+  readonly #startedAt: number
   readonly #deadline: number
-  readonly #host: string | undefined
-  #attempt: Attempt | null = null
+  #attempt: Trial | null = null
   /** An answer that stands unless a further attempt brings a better one. */
-  #held: Attempt | null = null
+  #held: Trial | null = null
   #backoff: NodeJS.Timeout | undefined
   #isSettled = false
 
@@ -64,13 +68,13 @@ export class Call implements Owner {
     this.exchange = exchange
     this.#message = message
     this.#recipient = recipient
-    this.#host = message.headers.host
-    this.#deadline = this.now() + exchange.total
+    this.#startedAt = means.clock()
+    this.#deadline = this.#startedAt + exchange.total
   }
 
   start (): void {
-    budgetOf(this.exchange.service).request(this.now())
-    if (!this.#next()) this.#giveUp(this.#nobody())
+    budgetOf(this.exchange.service).request(this.#startedAt)
+    if (!this.#next(this.#startedAt)) this.#giveUp(this.#nobody())
   }
 
   now (): number {
@@ -87,14 +91,14 @@ export class Call implements Owner {
   }
 
   /** How long `attempt` may still wait for headers, ms. An upload that goes on is no silence. */
-  patience (attempt: Attempt): number {
+  patience (attempt: Trial): number {
     const { body } = this.#message
     const since = body instanceof Upload ? Math.max(attempt.startedAt, body.progressAt) : attempt.startedAt
     return Math.min(since + this.exchange.settings.timeouts.headers, this.#deadline) - this.now()
   }
 
   /** No headers came in time. */
-  late (attempt: Attempt): void {
+  late (attempt: Trial): void {
     if (this.now() >= this.#deadline) return this.stop('timeout')
     const error = new Error(`no answer within ${this.exchange.settings.timeouts.headers} ms`)
     const kind = attempt.isSent ? 'timeout' : 'connect'
@@ -103,9 +107,8 @@ export class Call implements Owner {
   }
 
   /** The headers of `attempt` are there. */
-  answered (attempt: Attempt): void {
+  answered (attempt: Trial, at: number): void {
     const { pick, statusCode } = attempt
-    const at = this.now()
     const after = statusCode === 503 ? attempt.headers['retry-after'] : undefined
     if (after !== undefined && SECONDS.test(after)) pick.holdOff(Number(after) * 1000, at)
     if (this.#isSettled) return attempt.discard()
@@ -121,19 +124,19 @@ export class Call implements Owner {
   }
 
   /** `attempt` came to nothing. */
-  failed (attempt: Attempt, kind: ErrorKind, cause: Error): void {
+  failed (attempt: Trial, kind: ErrorKind, cause: Error): void {
     if (attempt === this.#held) this.#held = null
     if (attempt !== this.#attempt || this.#isSettled) return
     this.exchange.exclude(attempt.pick.state)
     const error = this.errorFor(kind, cause)
     if (kind === 'connect' && this.exchange.mayMoveOn()) {
-      if (!this.#next()) this.#giveUp(error)
+      if (!this.#next(this.now())) this.#giveUp(error)
     } else if (kind !== 'connect' && kind !== 'aborted' && this.#mayRepeat(kind, this.now())) this.#retry(error)
     else this.#giveUp(error)
   }
 
   /** The connection of `attempt` is the recipient's. */
-  upgraded (attempt: Attempt, socket: Duplex): void {
+  upgraded (attempt: Trial, socket: Duplex): void {
     this.#isSettled = true
     this.#held?.discard()
     this.#recipient.upgraded?.(attempt, socket)
@@ -163,27 +166,25 @@ export class Call implements Owner {
 
   /** A repetition that was paid for out of the budget. */
   #retry (error?: Error): void {
-    if (this.#next()) return
+    if (this.#next(this.now())) return
     this.exchange.refund(this.now())
     this.#giveUp(error ?? this.#nobody())
   }
 
   /** Makes the next attempt. False when nobody is left to try. */
-  #next (): boolean {
+  #next (at: number): boolean {
     const { picker, pools } = this.#means
     const { exchange } = this
-    const at = this.now()
     const pick = exchange.next(picker, at)
     if (pick === undefined) return false
-    const { path, method, headers, body, upgrade } = this.#message
+    const { path, method, fields, host, body, upgrade } = this.#message
     const { settings } = exchange
-    const attempt = new Attempt(this, pick, Math.min(settings.timeouts.headers, this.#deadline - at))
+    const attempt = new Attempt(this, pick, at, Math.min(settings.timeouts.headers, this.#deadline - at))
     this.#attempt = attempt
-    headers.host = hostFor(settings.host, this.#host, pick.peer.id)
     pools.for(pick.state, pick.peer, settings).dispatch({
       path,
       method,
-      headers,
+      headers: ['host', hostFor(settings.host, host, pick.peer.id), ...fields],
       body: body instanceof Upload ? body.open() : body,
       upgrade,
       // Time is the attempt's own business: undici keeps it in whole seconds.
@@ -195,7 +196,7 @@ export class Call implements Owner {
     return true
   }
 
-  #settle (attempt: Attempt): void {
+  #settle (attempt: Trial): void {
     this.#isSettled = true
     this.#attempt = attempt
     attempt.give(this.#recipient)

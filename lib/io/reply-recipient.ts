@@ -40,6 +40,9 @@ const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-enc
 /** Answers whose headers were there in one pass of the parser; looked at when the pass is over. */
 let waiting: ReplyRecipient[] = []
 
+/** A microtask without the asynchronous context that `queueMicrotask` makes for each; recipients have their own. */
+const passOver = Promise.resolve()
+
 function settle (): void {
   const settled = waiting
   waiting = []
@@ -70,7 +73,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
 
   head (answer: Answer): void {
     this.#answer = answer
-    if (waiting.push(this) === 1) queueMicrotask(settle)
+    if (waiting.push(this) === 1) passOver.then(settle)
   }
 
   data (chunk: Buffer): boolean {

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import type { IncomingHttpHeaders } from 'node:http'
 import { FORWARDING, type Forwarding } from '../picker/forwarding.js'
 import { isIdempotent } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
@@ -49,8 +48,8 @@ export class Transport {
   }
 
   #start (forwarding: Forwarding, method: string, body: Body, callback: ForwardCallback): void {
-    const { exchange, target, fields } = forwarding
-    const message = { path: target, method, headers: fields as IncomingHttpHeaders, body, upgrade: null }
+    const { exchange, target, fields, host } = forwarding
+    const message = { path: target, method, fields, host, body, upgrade: null }
     if (forwarding.client.destroyed) return callback(new Error('the client left before its request could be sent'))
     const call = new Call(this.means, exchange, message, new ReplyRecipient(callback, forwarding, method))
     forwarding.stop = call

@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.js'
 
-/** Header fields by lower-case name; undefined is as good as absent. */
-export type Fields = Record<string, string | string[] | undefined>
+/** Header fields, names in lower case and values in turn: the cheapest form to make and to send. */
+export type Fields = ReadonlyArray<string | string[]>
 
 /** The client's side of a forwarded request, as far as an answer under way needs it. */
 export interface ClientSide {
@@ -17,8 +17,10 @@ export interface Forwarding {
   readonly exchange: Exchange
   /** What is asked of the peer, byte for byte: path and query. */
   readonly target: string
-  /** Without those of the connection; `host` is the client's, if anything. */
+  /** Without those of the connection, and without `host`. */
   readonly fields: Fields
+  /** The Host that the client sent. */
+  readonly host: string | undefined
   /** A body that reply-from does not know of; null for none. */
   readonly body: AsyncIterable<unknown> | null
   readonly client: ClientSide

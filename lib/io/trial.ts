@@ -1,0 +1,43 @@
+import type { Duplex } from 'node:stream'
+import type { ErrorKind } from '../logger/outcome.js'
+import type { Exchange } from '../picker/exchange.js'
+import type { Pick } from '../picker/picker.js'
+import type { Answer, Recipient } from './recipient.js'
+
+/** An attempt as its owner sees it. */
+export interface Trial extends Answer {
+  readonly pick: Pick
+  /** Epoch ms. */
+  readonly startedAt: number
+  /** Whether bytes of the request may have left this machine. */
+  readonly isSent: boolean
+  /** The answer may be bettered by another attempt; until then it waits. */
+  hold: () => void
+  /** This answer is the one that stands. */
+  give: (recipient: Recipient) => void
+  /** Nobody wants the answer: reads the rest of a short one, for the connection's sake, and ends any other. */
+  discard: () => void
+  /** Ends it, whatever it is doing, as `kind`. */
+  stop: (kind: ErrorKind, error: Error) => void
+}
+
+/** Whose attempt it is: told what came of it, decides what comes next. */
+export interface Owner {
+  readonly exchange: Exchange
+  /** The client never finished what it sends. */
+  readonly isUploadBroken: boolean
+  /** Epoch ms. */
+  now: () => number
+  /** How long the attempt may still wait for headers, ms. */
+  patience: (trial: Trial) => number
+  /** No headers came in time. */
+  late: (trial: Trial) => void
+  answered: (trial: Trial, at: number) => void
+  failed: (trial: Trial, kind: ErrorKind, cause: Error) => void
+  /** The peer has agreed to another protocol; `socket` is the connection. */
+  upgraded: (trial: Trial, socket: Duplex) => void
+  /** The client left. */
+  stop: (kind: 'aborted') => void
+  /** The error that a client is told. */
+  errorFor: (kind: ErrorKind, cause: Error) => Error
+}
