@@ -161,7 +161,7 @@ t.test('an answer that nobody asked for reaches nobody', async t => {
 })
 
 t.test('one connection, many requests, and a peer that answers twice', async t => {
-  const { peer, gateway } = await stage(t, { pool: { connections: 1 } })
+  const { peer, gateway } = await stage(t, { pool: { connections: 1 }, timeouts: { headers: 5000 } })
   peer.options = {
     answer: (socket, { line }) => {
       const path = line.split(' ')[1] ?? ''
@@ -169,7 +169,7 @@ t.test('one connection, many requests, and a peer that answers twice', async t =
     }
   }
   const bodies = await Promise.all(Array.from({ length: 20 }, async (_, i) => (await gateway.send(`/bad/${i}`).catch(() => ({ status: 0, body: 'reset' }))).body))
-  t.same(bodies.filter((body, i) => body !== `/${i}` && !body.includes('FST_UPSTREAM_RESET')), [], 'nobody got another one\'s')
+  t.same(bodies.filter((body, i) => body !== `/${i}` && !body.includes('FST_UPSTREAM_')), [], 'nobody got another one\'s')
 })
 
 t.test('peers that take their time', async t => {

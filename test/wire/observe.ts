@@ -22,11 +22,13 @@ export interface Observed {
   complete: boolean
 }
 
-function seen ({ line, headers, framing, body, trailers }: Message, peerDate?: string): Seen {
+const PEER_DATE = 'Wed, 21 Oct 2015 07:28:00 GMT'
+
+function seen ({ line, headers, framing, body, trailers }: Message, peer: RawPeer): Seen {
   return {
     line,
-    // A gateway's own clock is no difference; a peer's date is.
-    headers: headers.map(([name, value]) => [name, name.toLowerCase() === 'date' && value !== peerDate ? 'now' : value] as const),
+    // The gateway's own clock and the peer's port are no difference; a peer's date is.
+    headers: headers.map(([name, value]) => [name, name.toLowerCase() === 'date' && value !== PEER_DATE ? 'now' : value === peer.id ? 'peer' : value] as const),
     framing,
     body: body.length <= 300 ? body.toString('latin1') : `${body.length} bytes, ${createHash('sha1').update(body).digest('hex')}`,
     trailers
@@ -51,9 +53,9 @@ export async function observe (port: number, peer: RawPeer, { asked, request, an
   })
   const faults = peer.faults.map(({ message }): Seen => ({ line: message, headers: [], framing: 'none', body: '', trailers: [] }))
   return {
-    atPeer: [...peer.requests.map(message => seen(message)), ...faults],
-    atClient: answers.map(message => seen(message, 'Wed, 21 Oct 2015 07:28:00 GMT')),
-    interim: interim.map(message => seen(message)),
+    atPeer: [...peer.requests.map(message => seen(message, peer)), ...faults],
+    atClient: answers.map(message => seen(message, peer)),
+    interim: interim.map(message => seen(message, peer)),
     complete
   }
 }
