@@ -15,6 +15,7 @@ import { Upstreams } from './http/upstreams.js'
 import { Waiters } from './http/waiters.js'
 import { Checker } from './io/check.js'
 import { now } from './io/clock.js'
+import { UpstreamDispatcher } from './io/dispatcher.js'
 import { EtcdSource } from './io/etcd/source.js'
 import { parseJson } from './io/json.js'
 import { StaticSource } from './io/static-source.js'
@@ -47,6 +48,7 @@ class Composition implements Gateway {
   readonly waiters = new Waiters()
   readonly journal = new Journal()
   readonly transport: Transport
+  readonly dispatcher: UpstreamDispatcher
   readonly #health = new Health(Math.random)
   readonly #checker = new Checker()
   readonly #source: Source
@@ -73,6 +75,7 @@ class Composition implements Gateway {
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`))
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
     this.transport = new Transport(this.picker, now, Math.random, () => this.registry.synced)
+    this.dispatcher = new UpstreamDispatcher(this.transport.means, this.store, this.logger, () => this.#closed)
     this.#source = settings.etcd === null
       ? new StaticSource(settings.peers ?? new Map(), settings.keyPrefix)
       : new EtcdSource(settings.etcd, settings.keyPrefix)
@@ -213,7 +216,7 @@ function packageVersion (): string {
 async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Promise<void> {
   const settings = readOptions(options)
   const parts = new Composition(settings, app.log.child({ part: 'upstreams' }))
-  const upstreams = new Upstreams(parts, parts.waiters)
+  const upstreams = new Upstreams(parts, parts.waiters, parts.dispatcher)
   const forwarder = new Forwarder(parts, takeFrom(app, parts.transport))
   app.decorate('upstreams', upstreams)
   app.decorateRequest('upstream', null)

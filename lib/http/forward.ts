@@ -5,7 +5,7 @@ import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../er
 import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
-import { FORWARDING, type Fields, type Forwarding } from '../picker/forwarding.js'
+import { FORWARDING, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
 import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
@@ -64,7 +64,7 @@ export class Forwarder {
   }
 
   /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
-  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions, target?: Target): FastifyReply {
+  forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions, target?: Target, upgrade: Upgrade | null = null): FastifyReply {
     const { store, picker, registry } = this.#gateway
     const service = store.get(name)
     if (service === undefined) {
@@ -82,7 +82,7 @@ export class Forwarder {
     }
     const forwarded: Forwarded = request
     const previous = forwarded[FORWARDING]
-    const outgoing = this.#outgoing(exchange, request, reply.raw, options, previous)
+    const outgoing = this.#outgoing(exchange, request, reply.raw, options, previous, upgrade)
     forwarded[FORWARDING] = outgoing
     this.#account(reply.raw, outgoing)
     if (picker.refuses(service)) return reply.send(new ShedError(name))
@@ -97,7 +97,7 @@ export class Forwarder {
     }
   }
 
-  #outgoing (exchange: Exchange, request: FastifyRequest, client: ServerResponse, options: ForwardingOptions, previous: Outgoing | undefined): Outgoing {
+  #outgoing (exchange: Exchange, request: FastifyRequest, client: ServerResponse, options: ForwardingOptions, previous: Outgoing | undefined, upgrade: Upgrade | null): Outgoing {
     return {
       exchange,
       target: '/',
@@ -106,6 +106,7 @@ export class Forwarder {
       body: unparsed(request),
       client,
       asStream: options.onResponse !== undefined,
+      upgrade,
       stop: null,
       extra: options.headers,
       startedAt: this.#gateway.now(),
@@ -122,7 +123,8 @@ export class Forwarder {
   /** One listener for all: a closure for each request would be paid by everybody. */
   #closed (raw: Raw): void {
     const at = this.#gateway.now()
-    const left = !(raw.writableFinished ?? raw.writableEnded)
+    // What was upgraded was answered, however its connection has ended.
+    const left = raw.statusCode !== 101 && !(raw.writableFinished ?? raw.writableEnded)
     const status = left ? CLIENT_CLOSED : raw.statusCode
     for (let outgoing = raw[FORWARDING]; outgoing !== undefined; outgoing = outgoing.previous) {
       if (left) outgoing.stop?.stop('aborted')

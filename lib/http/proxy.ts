@@ -3,18 +3,20 @@ import { BadOptionError } from '../errors.js'
 import type { RouteSettings } from '../options.js'
 import type { Forwarder } from './forward.js'
 import { targetOf, type Target } from './target.js'
+import type { Upgrades } from './upgrades.js'
 
 const METHODS: HTTPMethods[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT']
 
 /** A proxied route: everything at and below its prefix goes to its service, bodies as they come. */
-export async function proxy (app: FastifyInstance, route: RouteSettings, forwarder: Forwarder): Promise<void> {
+export async function proxy (app: FastifyInstance, route: RouteSettings, forwarder: Forwarder, upgrades: Upgrades): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  const { prefix, service, methods } = route
+  const { prefix, service, methods, websocket } = route
   const unknown = methods?.find(method => !app.supportedMethods.includes(method as HTTPMethods))
   if (unknown !== undefined) throw new BadOptionError('routes.methods', `methods that Fastify supports (${app.supportedMethods.join(', ')})`, unknown)
   // The user may have registered us under a prefix of his own.
-  const depth = `${app.prefix}${prefix}`.split('/').filter(part => part !== '').length
+  const segments = `${app.prefix}${prefix}`.split('/').filter(part => part !== '')
+  if (websocket) upgrades.add(segments, methods ?? METHODS)
   const below = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix
   const nameOf = typeof service === 'string' ? () => service : service
   for (const url of new Set([below === '' ? '/' : below, `${below}/*`])) {
@@ -25,7 +27,8 @@ export async function proxy (app: FastifyInstance, route: RouteSettings, forward
       url,
       // It returns nothing: for a reply that is returned Fastify watches the response with half a dozen listeners.
       handler: (request, reply) => {
-        forwarder.forward(request, reply, nameOf(request), plain, rewritten(request, depth, route.rewritePrefix))
+        const target = rewritten(request, segments.length, route.rewritePrefix)
+        forwarder.forward(request, reply, nameOf(request), plain, target, websocket ? upgrades.of(request, reply) : null)
       }
     })
   }

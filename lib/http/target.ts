@@ -1,5 +1,5 @@
+import type { IncomingMessage } from 'node:http'
 import { stringify } from 'node:querystring'
-import type { FastifyRequest } from 'fastify'
 
 /** The path and the query of a request, as they came. */
 export interface Target {
@@ -12,7 +12,7 @@ export interface Target {
 const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
 
 /** What was asked for. A fragment is no part of a request and is left out. */
-export function targetOf ({ raw: { url = '/' } }: FastifyRequest): Target {
+export function targetOf ({ raw: { url = '/' } }: { raw: Pick<IncomingMessage, 'url'> }): Target {
   let asked = url.startsWith('/') ? url : url.replace(ABSOLUTE, '')
   const fragment = asked.indexOf('#')
   if (fragment !== -1) asked = asked.slice(0, fragment)

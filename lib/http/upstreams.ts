@@ -1,6 +1,8 @@
+import type { Dispatcher } from 'undici'
 import { BadOptionError, SyncError, UnknownServiceError } from '../errors.js'
 import type { Outcome } from '../logger/outcome.js'
 import { report, type Report } from '../logger/report.js'
+import { originFor } from '../picker/origin.js'
 import { isEligible } from '../store/condition.js'
 import * as overrides from '../store/overrides.js'
 import type { PeerState } from '../store/peer.js'
@@ -26,12 +28,19 @@ declare module 'fastify' {
  * arguments FST_UPSTREAM_BAD_OPTION. Overrides count on this gateway only; those of a peer always expire.
  */
 export class Upstreams {
+  /**
+   * Sends requests to `origin(service)` through the gateway: the `dispatcher` of `fetch` and undici, the `undici` of
+   * @fastify/http-proxy. Closing it closes nothing. Fails with FST_UPSTREAM_UNKNOWN_SERVICE, NO_PEER, NOT_READY, SHED,
+   * QUEUE_FULL, CONNECT, RESET or TIMEOUT; BAD_OPTION for what it cannot send, such as an origin that is none of ours.
+   */
+  readonly dispatcher: Dispatcher
   readonly #gateway: Gateway
   readonly #waiters: Waiters
 
-  constructor (gateway: Gateway, waiters: Waiters) {
+  constructor (gateway: Gateway, waiters: Waiters, dispatcher: Dispatcher) {
     this.#gateway = gateway
     this.#waiters = waiters
+    this.dispatcher = dispatcher
   }
 
   /** In step with the registry at least once. */
@@ -50,6 +59,12 @@ export class Upstreams {
     const states = tried === undefined ? undefined : new Set([...tried].flatMap(id => known.findAll(id)))
     const pick = picker.pick(known, states, now())
     return pick === undefined ? undefined : publicPick(pick, now)
+  }
+
+  /** The origin that selects a service in URLs for `dispatcher`: `http://orders.upstream`. Any name has one, known or not. */
+  origin (service: string): string {
+    if (typeof service !== 'string') throw new BadOptionError('service', 'the name of a service', service)
+    return originFor(service)
   }
 
   /** The registry's words on a service, or on all of them, in the original's shape. */

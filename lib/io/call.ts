@@ -139,7 +139,7 @@ export class Call implements Owner {
   upgraded (attempt: Trial, socket: Duplex): void {
     this.#isSettled = true
     this.#held?.discard()
-    this.#recipient.upgraded?.(attempt, socket)
+    this.#recipient.upgraded?.(attempt, socket, attempt.pick)
   }
 
   get isUploadBroken (): boolean {
@@ -181,7 +181,7 @@ export class Call implements Owner {
     const { settings } = exchange
     const attempt = new Attempt(this, pick, at, Math.min(settings.timeouts.headers, this.#deadline - at))
     this.#attempt = attempt
-    pools.for(pick.state, pick.peer, settings).dispatch({
+    pools.for(pick.state, pick.peer, settings, upgrade !== null).dispatch({
       path,
       method,
       headers: ['host', hostFor(settings.host, host, pick.peer.id), ...fields],

@@ -5,14 +5,22 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'tra
 /** Tokens of `Connection` that name no field. */
 const NO_FIELDS = new Set(['', 'close', 'keep-alive', 'upgrade'])
 
-/** Names as peers write them → in lower case. Bounded: a peer may invent names. */
-const known = new Map<string, string>()
+/** Names as peers write them → in lower case, with whether they are passed on. Bounded: a peer may invent names. */
+const known = new Map<string, Name>()
 const MOST_NAMES = 1000
 
-function learn (name: string): string {
-  const lower = name.toLowerCase()
-  if (known.size < MOST_NAMES) known.set(name, lower)
-  return lower
+interface Name {
+  readonly text: string
+  readonly isPassedOn: boolean
+}
+
+function nameOf (sent: string): Name {
+  const found = known.get(sent)
+  if (found !== undefined) return found
+  const text = sent.toLowerCase()
+  const name = { text, isPassedOn: !HOP_BY_HOP.has(text) }
+  if (known.size < MOST_NAMES) known.set(sent, name)
+  return name
 }
 
 type Raw = ReadonlyArray<Buffer | string>
@@ -20,28 +28,22 @@ type Raw = ReadonlyArray<Buffer | string>
 /** All fields of a message, by lower-case name; one that came more than once has a list of values. */
 export function allFields (raw: Raw): IncomingHttpHeaders {
   const fields: IncomingHttpHeaders = {}
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const sent = textOf(raw[i])
-    add(fields, known.get(sent) ?? learn(sent), textOf(raw[i + 1]))
-  }
+  for (let i = 0; i + 1 < raw.length; i += 2) add(fields, nameOf(textOf(raw[i])).text, textOf(raw[i + 1]))
   return fields
 }
 
 /** Those that are passed on: neither of the connection nor named by `Connection`. */
 export function endToEndFields (raw: Raw): IncomingHttpHeaders {
   const fields: IncomingHttpHeaders = {}
-  let named: string[] | null = null
+  let named = ''
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const sent = textOf(raw[i])
-    const name = known.get(sent) ?? learn(sent)
-    const value = textOf(raw[i + 1])
-    if (!HOP_BY_HOP.has(name)) add(fields, name, value)
-    else if (name === 'connection' && value !== 'keep-alive') named = [...named ?? [], ...value.toLowerCase().split(',')]
+    const { text, isPassedOn } = nameOf(textOf(raw[i]))
+    if (isPassedOn) add(fields, text, textOf(raw[i + 1]))
+    else if (text === 'connection') named += `,${textOf(raw[i + 1])}`
   }
   // Deleting makes an object slow, so it is done only where there is something to delete.
-  for (const token of named ?? []) {
-    const name = token.trim()
-    if (!NO_FIELDS.has(name)) delete fields[name]
+  if (named !== '' && named !== ',keep-alive') {
+    for (const token of named.toLowerCase().split(',')) if (!NO_FIELDS.has(token.trim())) delete fields[token.trim()]
   }
   return fields
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Pick } from '../picker/picker.js'
 
 /** A peer's answer while it is handed on: its flow can be held up, and it can be given up. */
 export interface Answer {
@@ -25,5 +26,5 @@ export interface Recipient {
   /** There is no answer. */
   failed: (error: Error) => void
   /** A 101: from here on the connection is the recipient's. Only those that ask for an upgrade have it. */
-  upgraded?: (answer: Answer, socket: Duplex) => void
+  upgraded?: (answer: Answer, socket: Duplex, pick: Pick) => void
 }

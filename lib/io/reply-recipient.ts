@@ -122,9 +122,8 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   }
 
   #whole (): Buffer {
-    const [first, ...rest] = this.#chunks
-    if (first === undefined) return Buffer.alloc(0)
-    return rest.length === 0 ? first : Buffer.concat(this.#chunks)
+    const [first] = this.#chunks
+    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks)
   }
 
   #stream (answer: Answer): Readable {

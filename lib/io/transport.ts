@@ -6,6 +6,8 @@ import type { PeerState } from '../store/peer.js'
 import { Call, type Means } from './call.js'
 import { Pools } from './pools.js'
 import { ReplyRecipient, type ForwardCallback } from './reply-recipient.js'
+import { Tunnels } from './tunnels.js'
+import { UpgradeRecipient } from './upgrade-recipient.js'
 import { bodyFrom, type Body } from './upload.js'
 
 /** What reply-from asks for. Its path and headers are placeholders: the real ones are in the forwarding. */
@@ -18,9 +20,11 @@ export interface ForwardOptions {
 /** The `undici` object that reply-from is registered with: carries requests to peers that it picks for each attempt. */
 export class Transport {
   readonly means: Means
+  readonly #tunnels: Tunnels
 
   constructor (picker: Picker, clock: () => number, random: () => number, isSynced: () => boolean) {
     this.means = { picker, pools: new Pools(), clock, random, isSynced }
+    this.#tunnels = new Tunnels(clock)
   }
 
   /** Forwards a request; calls back once, with the response as soon as its headers are there. */
@@ -38,20 +42,32 @@ export class Transport {
     })
   }
 
-  /** A removed peer's connections finish, then close; so do those of one that takes no new requests. */
+  /**
+   * A removed peer's connections finish, then close; so do those of one that takes no new requests. What was upgraded
+   * has no end of its own and is told to end.
+   */
   release (state: PeerState): void {
     this.means.pools.release(state)
+    this.#tunnels.release(state)
+  }
+
+  /** Ends what was upgraded, in order and within a second; requests go on. */
+  hangUp (): void {
+    this.#tunnels.close().catch(() => {})
   }
 
   async close (): Promise<void> {
-    await this.means.pools.close()
+    await Promise.all([this.means.pools.close(), this.#tunnels.close()])
   }
 
   #start (forwarding: Forwarding, method: string, body: Body, callback: ForwardCallback): void {
-    const { exchange, target, fields, host } = forwarding
-    const message = { path: target, method, fields, host, body, upgrade: null }
+    const { exchange, target, fields, host, upgrade } = forwarding
+    const message = { path: target, method, fields, host, body, upgrade: upgrade === null ? null : upgrade.protocol }
     if (forwarding.client.destroyed) return callback(new Error('the client left before its request could be sent'))
-    const call = new Call(this.means, exchange, message, new ReplyRecipient(callback, forwarding, method))
+    const recipient = upgrade === null
+      ? new ReplyRecipient(callback, forwarding, method)
+      : new UpgradeRecipient(callback, forwarding, method, upgrade, this.#tunnels)
+    const call = new Call(this.means, exchange, message, recipient)
     forwarding.stop = call
     call.start()
   }

@@ -1,5 +1,7 @@
+import type { Blob } from 'node:buffer'
 import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import type { FormData } from 'undici'
 
 /** How long a client may go on sending what nobody will read, ms, before its connection is closed; nginx's lingering close. */
 const LINGER = 5000
@@ -121,8 +123,8 @@ export class Upload {
   }
 }
 
-/** What of a body is sent: bytes in hand, or what is still coming. */
-export type Body = Buffer | string | Upload | null
+/** What of a body is sent: bytes in hand, what can be read again at will, or what is still coming. */
+export type Body = Buffer | string | Blob | FormData | Upload | null
 
 /** Whether the whole body can be sent again. */
 export function isInHand (body: Body): boolean {

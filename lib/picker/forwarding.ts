@@ -12,6 +12,17 @@ export interface ClientSide {
   once: (event: 'pipe', listener: () => void) => unknown
 }
 
+/** That a request asks for another protocol, and how its client is told that a peer has agreed. */
+export interface Upgrade {
+  /** As the client asked for it; there may be several. */
+  readonly protocol: string
+  /**
+   * Answers the client with 101, this protocol and these fields, and gives its connection away; null when it has left.
+   * Throws, with nothing sent, for fields that cannot be sent.
+   */
+  readonly accept: (protocol: string, fields: Record<string, string | string[] | undefined>) => object | null
+}
+
 /** One client request as the HTTP surface hands it to the transport. They find each other by `FORWARDING`. */
 export interface Forwarding {
   readonly exchange: Exchange
@@ -26,6 +37,8 @@ export interface Forwarding {
   readonly client: ClientSide
   /** The answer is wanted as a stream however it comes, because somebody else will read it. */
   readonly asStream: boolean
+  /** Null when it asks for no other protocol, or may not. */
+  readonly upgrade: Upgrade | null
   /** Set by the transport while there is something to stop. */
   stop: { stop: (kind: 'aborted' | 'timeout') => void } | null
 }
