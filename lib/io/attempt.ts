@@ -57,7 +57,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   get isSent (): boolean {
-    return this.#abort !== null
+    return this.#abort !== null && !this.#owner.isUploadUntouched
   }
 
   hold (): void {

@@ -147,6 +147,12 @@ export class Call implements Owner {
     return body instanceof Upload && body.error !== null
   }
 
+  /** By HTTP/1 undici sends headers with the first byte of a body that streams; by HTTP/2 at once. */
+  get isUploadUntouched (): boolean {
+    const { body } = this.#message
+    return body instanceof Upload && body.isUntouched && !this.exchange.settings.pool.allowH2
+  }
+
   /** The error that a client is told. */
   errorFor (kind: ErrorKind, cause: Error): Error {
     if (kind === 'connect') return new ConnectError(this.#service, { cause })

@@ -26,6 +26,8 @@ export interface Owner {
   readonly exchange: Exchange
   /** The client never finished what it sends. */
   readonly isUploadBroken: boolean
+  /** Nothing of what the client sends has come, and the headers wait for it. */
+  readonly isUploadUntouched: boolean
   /** Epoch ms. */
   now: () => number
   /** How long the attempt may still wait for headers, ms. */

@@ -63,6 +63,11 @@ export class Upload {
     return this.#inHand
   }
 
+  /** Whether nothing of it has come yet, not even its end. */
+  get isUntouched (): boolean {
+    return this.progressAt === 0 && !this.#isOver
+  }
+
   /** The body for one attempt; the one before it gets no more. */
   open (): Readable {
     const part = new Part(this)
