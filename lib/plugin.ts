@@ -11,6 +11,7 @@ import type { Gateway } from './http/gateway.js'
 import { inspect } from './http/inspect.js'
 import { Journal } from './http/journal.js'
 import { proxy } from './http/proxy.js'
+import { Upgrades } from './http/upgrades.js'
 import { Upstreams } from './http/upstreams.js'
 import { Waiters } from './http/waiters.js'
 import { Checker } from './io/check.js'
@@ -226,7 +227,8 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   app.addHook('onClose', () => parts.close())
   app.addHook('onReady', () => synced(parts, app.log))
   const { routes, inspect: page } = settings
-  for (const route of routes) await app.register(child => proxy(child, route, forwarder))
+  const upgrades = new Upgrades(app, parts.transport)
+  for (const route of routes) await app.register(child => proxy(child, route, forwarder, upgrades))
   if (page !== false) await app.register(child => inspect(child, parts, upstreams, page), { prefix: page.path })
   parts.start()
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../logger/logger.js'
 import type { Settings } from '../options.js'
 import type { Picker } from '../picker/picker.js'
+import type { PeerState } from '../store/peer.js'
 import type { Store } from '../store/store.js'
 import type { Registry } from '../syncer/registry.js'
 import type { Syncer } from '../syncer/syncer.js'
@@ -20,4 +21,8 @@ export interface Gateway {
   readonly journal: Journal
   /** An operator's call changed something: derived values and waiters want to know. */
   readonly changed: () => void
+  readonly transport: {
+    /** The peer takes no new requests: its connections end when what is under way there has. */
+    readonly release: (state: PeerState) => void
+  }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { stringify } from 'node:querystring'
+import type { FastifyRequest } from 'fastify'
 
 /** The path and the query of a request, as they came. */
 export interface Target {
@@ -16,6 +17,7 @@ export function targetOf ({ raw: { url = '/' } }: { raw: Pick<IncomingMessage, '
   let asked = url.startsWith('/') ? url : url.replace(ABSOLUTE, '')
   const fragment = asked.indexOf('#')
   if (fragment !== -1) asked = asked.slice(0, fragment)
+  if (asked !== '' && asked[0] !== '/' && asked[0] !== '?') throw Object.assign(new Error('the target names no path'), { statusCode: 400 })
   return split(asked)
 }
 
@@ -46,5 +48,16 @@ export function refuseTraversal (path: string): void {
   const decoded = path.includes('%') ? decodeURIComponent(path) : path
   if (path.includes('\\') || (decoded.includes('..') && /[\\/]\.\.|\.\.[\\/]/.test(decoded))) {
     throw Object.assign(new Error('the path cannot be forwarded'), { statusCode: 400 })
+  }
+}
+
+/** Throws (400) for more than one Host, of which the next server may believe another (RFC 9112, 3.2). */
+export function refuseTwoHosts ({ raw: { rawHeaders } }: FastifyRequest): void {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host' && ++hosts > 1) {
+      throw Object.assign(new Error('more than one Host'), { statusCode: 400 })
+    }
   }
 }

@@ -108,12 +108,16 @@ export class Upstreams {
     known.shedOwed = 0
   }
 
-  /** Gives a peer no new requests for a while (ms, 15 min); resolves when none is in flight there. */
+  /**
+   * Gives a peer no new requests for a while (ms, 15 min), and closes its WebSockets in order; resolves when nothing is
+   * in flight there.
+   */
   async drain (service: string, peerId: string, options: { for?: number } = {}): Promise<void> {
     const known = this.#known(service)
     const state: PeerState = this.#peer(known, peerId)
     const now = this.#gateway.now()
     overrides.drain(known, state, now, now + durationOf(options.for))
+    this.#gateway.transport.release(state)
     this.#gateway.changed()
     await this.#waiters.until(() => state.inflight === 0)
   }
