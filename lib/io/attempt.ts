@@ -13,6 +13,9 @@ const SPARE_BYTES = 65536
 /** How long an unwanted answer may take to end by itself, ms. */
 const SPARE_TIME = 1000
 
+/** What undici says of requests that it will not send, or not to their end. */
+const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'])
+
 /** Waiting for headers; answered, and held until something better comes; handed on; not wanted. */
 type Stage = 'waiting' | 'held' | 'given' | 'unwanted'
 
@@ -29,6 +32,7 @@ const NO_TRAILERS: IncomingHttpHeaders = Object.freeze({})
 export class Attempt implements Dispatcher.DispatchHandler, Trial {
   readonly pick: Pick
   statusCode = 0
+  statusText = ''
   headers: IncomingHttpHeaders = {}
   readonly startedAt: number
   readonly #owner: Owner
@@ -121,7 +125,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     if (this.#stage === 'unwanted') return this.#end(this.#outcome(this.#elapsed()), error)
     const { body } = this.#owner.exchange.settings.timeouts
     const idle = this.#paused ? 0 : this.#owner.now() - this.#heardAt
-    return idle < body ? this.#rearm(body - idle) : this.stop('timeout', error)
+    return idle < body ? this.#rearm(body - idle) : this.stop('timeout', this.#owner.errorFor('timeout', error))
   }
 
   onConnect (abort: (error?: Error) => void): void {
@@ -140,7 +144,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     this.#owner.upgraded(this, socket)
   }
 
-  onHeaders (statusCode: number, raw: Buffer[], resume: () => void): boolean {
+  onHeaders (statusCode: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
     // 1xx answers are between the peer and us.
     if (statusCode < 200 || this.#over) return true
     if (statusCode > 599) {
@@ -150,6 +154,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
       return true
     }
     this.#resume = resume
+    this.statusText = statusText
     const at = this.#owner.now()
     this.#answered(statusCode, endToEndFields(raw), at)
     this.#owner.answered(this, at)
@@ -180,6 +185,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 
   onError (error: Error & { code?: string }): void {
     if (this.#over) return
+    // undici misses the body of a 304 that tells a length, which is the length of what did not change (RFC 9110, 15.4.5).
+    if (this.statusCode === 304 && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.onComplete(null)
     const kind = this.#kindOf(error)
     this.#close({ error: kind, ms: this.#elapsed() })
     if (this.#stage === 'given') this.#recipient?.broken(this.#owner.errorFor(kind, error))
@@ -207,8 +214,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 
   /** Before the request was handed to a connection nothing was sent; after it, only time or the peer can end it. */
   #kindOf (error: Error & { code?: string }): ErrorKind {
-    // undici would not send it at all, or the client never finished it: no fault of the peer's.
-    if (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED' || this.#owner.isUploadBroken) return 'aborted'
+    // undici would not send it, or the client never finished it: no fault of the peer's.
+    if (UNSENDABLE.has(error.code ?? '') || this.#owner.isUploadBroken) return 'aborted'
     return this.isSent ? 'reset' : 'connect'
   }
 

@@ -5,6 +5,8 @@ import type { Pick } from '../picker/picker.js'
 /** A peer's answer while it is handed on: its flow can be held up, and it can be given up. */
 export interface Answer {
   readonly statusCode: number
+  /** As the peer worded it; '' by HTTP/2. */
+  readonly statusText: string
   readonly headers: IncomingHttpHeaders
   pause: () => void
   resume: () => void

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Blob } from 'node:buffer'
-import type { FormData } from 'undici'
+import { FormData } from 'undici'
 import { BadOptionError } from '../../errors.js'
 import { bodyFrom, Upload, type Body } from '../upload.js'
 
@@ -10,6 +10,9 @@ export interface Given {
   readonly body: Body
   readonly end: () => void
 }
+
+/** A FormData, whosever. */
+type Entries = Iterable<[string, string | Blob]>
 
 const nothing = (): void => {}
 
@@ -21,7 +24,8 @@ export function given (body: unknown, limit: number | null, clock: () => number)
   if (body === undefined || body === null || typeof body === 'string') return { body: body ?? null, end: nothing }
   if (body instanceof ArrayBuffer) return { body: Buffer.from(body), end: nothing }
   if (ArrayBuffer.isView(body)) return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength), end: nothing }
-  if (isRepeatable(body)) return { body, end: nothing }
+  if (isForm(body)) return { body: ownForm(body), end: nothing }
+  if (isBlob(body)) return { body, end: nothing }
   if (body instanceof IncomingMessage) {
     if (body.destroyed) throw new BadOptionError('body', 'a stream that was not read yet', body)
     // Its client has still to be answered: what it goes on sending is the upload's business.
@@ -31,10 +35,25 @@ export function given (body: unknown, limit: number | null, clock: () => number)
   return { body: new Upload(source, limit ?? 0, clock), end: () => source.destroy() }
 }
 
-/** What undici can read as often as it likes. */
-function isRepeatable (body: object): body is Blob | FormData {
-  const tag: unknown = Symbol.toStringTag in body ? body[Symbol.toStringTag] : undefined
-  return tag === 'Blob' || tag === 'File' || tag === 'FormData'
+function tagOf (body: object): unknown {
+  return Symbol.toStringTag in body ? body[Symbol.toStringTag] : undefined
+}
+
+function isForm (body: object): body is Entries {
+  return tagOf(body) === 'FormData'
+}
+
+function isBlob (body: object): body is Blob {
+  const tag = tagOf(body)
+  return tag === 'Blob' || tag === 'File'
+}
+
+/** undici cannot send the form of another undici, such as Node's own. */
+function ownForm (form: Entries): FormData {
+  if (form instanceof FormData) return form
+  const own = new FormData()
+  for (const [name, value] of form) own.append(name, value)
+  return own
 }
 
 function sourceOf (body: unknown): Readable {

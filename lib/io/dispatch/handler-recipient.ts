@@ -83,7 +83,7 @@ export class HandlerRecipient implements Recipient, Dispatcher.DispatchControlle
     this.#answer = answer
     answer.watchBody()
     try {
-      this.#handler.onResponseStart?.(this, answer.statusCode, answer.headers)
+      this.#handler.onResponseStart?.(this, answer.statusCode, answer.headers, answer.statusText)
     } catch (error) {
       this.abort(error as Error)
     }

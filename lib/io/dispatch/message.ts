@@ -10,14 +10,14 @@ const ABSOLUTE = /^https?:\/\/[^/?#]*/i
 
 /** The name of the service that `origin` selects. Throws FST_UPSTREAM_BAD_OPTION for any origin that is not ours. */
 export function serviceIn (origin: Options['origin']): string {
-  const name = serviceAt(String(origin)) ?? serviceAt(normal(origin))
+  const name = serviceAt(String(origin)) ?? serviceAt(normal(String(origin)))
   if (name === undefined) throw new BadOptionError('origin', 'what app.upstreams.origin(service) gives', origin)
   return name
 }
 
 /** As every URL parser would write it; '' for what is none. */
-function normal (origin: Options['origin']): string {
-  return origin !== undefined && URL.canParse(origin) ? new URL(origin).origin : ''
+function normal (origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).origin : ''
 }
 
 /**
