@@ -10,7 +10,7 @@ import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { lowered, passedOn } from './headers.js'
-import { escaped, queryFrom, refuseTraversal, split, targetOf, type Target } from './target.js'
+import { escaped, queryFrom, refuseTraversal, refuseTwoHosts, split, targetOf, type Target } from './target.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -88,6 +88,7 @@ export class Forwarder {
     if (picker.refuses(service)) return reply.send(new ShedError(name))
     const fromOptions = optionsFor(options, bodyOf(request))
     try {
+      refuseTwoHosts(request)
       outgoing.target = asked(target ?? targetOf(request), options)
       // The path that reply-from is told is always the same, so that it need not parse one for each request.
       return this.#from.call(reply, '/', fromOptions)

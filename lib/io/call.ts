@@ -60,6 +60,8 @@ export class Call implements Owner {
   #attempt: Trial | null = null
   /** An answer that stands unless a further attempt brings a better one. */
   #held: Trial | null = null
+  /** What the last attempt that failed came to. */
+  #failure: Error | null = null
   #backoff: NodeJS.Timeout | undefined
   #isSettled = false
 
@@ -125,13 +127,14 @@ export class Call implements Owner {
 
   /** `attempt` came to nothing. */
   failed (attempt: Trial, kind: ErrorKind, cause: Error): void {
+    const error = this.errorFor(kind, cause)
+    this.#failure = error
     if (attempt === this.#held) this.#held = null
     if (attempt !== this.#attempt || this.#isSettled) return
     this.exchange.exclude(attempt.pick.state)
-    const error = this.errorFor(kind, cause)
     if (kind === 'connect' && this.exchange.mayMoveOn()) {
       if (!this.#next(this.now())) this.#giveUp(error)
-    } else if (kind !== 'connect' && kind !== 'aborted' && this.#mayRepeat(kind, this.now())) this.#retry(error)
+    } else if (kind !== 'connect' && kind !== 'aborted' && this.#mayRepeat(kind, this.now())) this.#retry()
     else this.#giveUp(error)
   }
 
@@ -171,10 +174,10 @@ export class Call implements Owner {
   }
 
   /** A repetition that was paid for out of the budget. */
-  #retry (error?: Error): void {
+  #retry (): void {
     if (this.#next(this.now())) return
     this.exchange.refund(this.now())
-    this.#giveUp(error ?? this.#nobody())
+    this.#giveUp(this.#failure ?? this.#nobody())
   }
 
   /** Makes the next attempt. False when nobody is left to try. */

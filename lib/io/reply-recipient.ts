@@ -1,6 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { IncomingHttpHeaders } from 'node:http'
+import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { Forwarding } from '../picker/forwarding.js'
 import type { Answer, Recipient } from './recipient.js'
 
@@ -40,6 +42,10 @@ const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-enc
 /** Answers whose headers were there in one pass of the parser; looked at when the pass is over. */
 let waiting: ReplyRecipient[] = []
 
+/** What Fastify takes for a media type; any other it would replace beside a Buffer. */
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/
+const NO_BYTES = Buffer.alloc(0)
+
 /** A microtask without the asynchronous context that `queueMicrotask` makes for each; recipients have their own. */
 const passOver = Promise.resolve()
 
@@ -60,6 +66,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   #answer: Answer | null = null
   #chunks: Buffer[] = []
   #ended = false
+  #hasTrailers = false
   #body: ResponseBody | null = null
   #error: Error | null = null
 
@@ -83,15 +90,25 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   }
 
   end (trailers: IncomingHttpHeaders): void {
+    if (this.#ended) return
     this.#ended = true
     const names = Object.keys(trailers)
-    if (names.length > 0) this.#sendTrailers(names, trailers)
+    if (names.length > 0 && this.#mayTrail()) {
+      this.#hasTrailers = true
+      this.#sendTrailers(names, trailers)
+    }
     this.#body?.push(null)
   }
 
   broken (error: Error): void {
     this.#error = error
-    this.#body?.destroy(error)
+    if (this.#body === null) return
+    const { client } = this.#forwarding
+    // Nothing but a reset tells a client that reads until the connection closes that something is missing.
+    if (client.headersSent && client.req.httpVersion === '1.0' && client.socket instanceof Socket && !(client.socket instanceof TLSSocket)) {
+      client.socket.resetAndDestroy()
+    }
+    this.#body.destroy(error)
   }
 
   failed (error: Error): void {
@@ -105,6 +122,8 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     if (this.#error !== null) return this.failed(this.#error)
     if (this.#forwarding.client.destroyed) return this.failed(new Error('the client left before its answer could be sent'))
     const { statusCode, headers } = answer
+    // Node throws at a response that announces trailers and cannot have any.
+    if (headers.trailer !== undefined && !this.#mayTrail()) delete headers.trailer
     const body = this.#isWhole(answer) ? this.#whole() : this.#stream(answer)
     try {
       this.runInAsyncScope(this.#callback, undefined, null, { statusCode, headers, body })
@@ -115,10 +134,20 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     }
   }
 
-  /** A Buffer must not bring about headers that the peer did not send. */
-  #isWhole ({ statusCode, headers }: Answer): boolean {
-    return this.#ended && !this.#forwarding.asStream && headers['content-type'] !== undefined &&
-      headers.trailer === undefined && this.#method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
+  /** A Buffer must not bring about headers that the peer did not send, nor replace one. */
+  #isWhole ({ headers }: Answer): boolean {
+    return this.#ended && !this.#hasTrailers && !this.#forwarding.asStream && headers.trailer === undefined &&
+      typeof headers['content-type'] === 'string' && MEDIA_TYPE.test(headers['content-type']) && this.#hasBody()
+  }
+
+  #hasBody (): boolean {
+    const status = this.#answer?.statusCode
+    return this.#method !== 'HEAD' && status !== 204 && status !== 304
+  }
+
+  /** Trailers go with chunks, and those with an answer whose length was not told. */
+  #mayTrail (): boolean {
+    return this.#hasBody() && this.#answer?.headers['content-length'] === undefined && this.#forwarding.client.req.httpVersion !== '1.0'
   }
 
   #whole (): Buffer {
@@ -130,21 +159,23 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     const body = new ResponseBody(answer)
     this.#body = body
     for (const chunk of this.#chunks) body.push(chunk)
-    if (this.#ended) body.push(null)
-    else {
-      answer.watchBody()
-      if (this.#chunks.length === 0) this.#flush()
-    }
+    if (this.#chunks.length === 0 && this.#hasBody()) this.#flush()
     this.#chunks = []
+    if (!this.#hasBody()) this.#ended = true
+    if (this.#ended) body.push(null)
+    else answer.watchBody()
     return body
   }
 
   /** Node sends headers with the first byte. Where that is not there yet they go ahead, once all hooks are through. */
   #flush (): void {
     const { client } = this.#forwarding
-    client.once('pipe', () => setImmediate(() => {
-      if (!client.headersSent && !client.destroyed) client.flushHeaders()
-    }))
+    const send = (): void => {
+      // `flushHeaders` would write them as UTF-8.
+      if (!client.headersSent && !client.destroyed) client.write(NO_BYTES)
+    }
+    // Trailers go with chunks, and an empty answer would have none.
+    client.once('pipe', this.#hasTrailers ? send : () => setImmediate(send))
   }
 
   #sendTrailers (names: string[], trailers: IncomingHttpHeaders): void {

@@ -7,7 +7,9 @@ export type Fields = ReadonlyArray<string | string[]>
 export interface ClientSide {
   readonly headersSent: boolean
   readonly destroyed: boolean
-  flushHeaders: () => void
+  readonly req: { readonly httpVersion: string }
+  readonly socket: unknown
+  write: (chunk: Uint8Array) => boolean
   addTrailers: (trailers: Record<string, string>) => void
   once: (event: 'pipe', listener: () => void) => unknown
 }

@@ -45,7 +45,7 @@ const random = fc.record({
   sent: fc.record({ body, chunked: fc.boolean(), typed: fc.boolean() }),
   // Bare reply-from repeats a GET after 503 for half a second.
   status: fc.constantFrom(...STATUSES.filter(status => !status.startsWith('503'))),
-  told: fc.array(fc.tuple(name, value.map(text => text.replace(/[^\x20-\x7e\t]/g, 'z'))), { maxLength: 6 }),
+  told: headerList,
   answer: fc.record({ body, framing: fc.constantFrom('length', 'chunked', 'close'), typed: fc.boolean() })
 }).map(({ method, path, query, asked, sent, status, told, answer }) => {
   const hasBody = method === 'POST' || method === 'PUT' || method === 'PATCH'

@@ -201,3 +201,17 @@ t.test('peers that hang up', async t => {
   t.match((await get(4000, post)).answers[0]?.line ?? 'reset', /^(?:HTTP\/1\.1 502 |reset)/, 'a reset in the middle of the request')
   await lives()
 })
+
+t.test('to a client that is told the end of a body by the end of the connection, a cut answer is a reset', async t => {
+  const { peer, get, lives } = await stage(t)
+  const old = 'GET /bad HTTP/1.0\r\n\r\n'
+  for (const cut of [head('200 OK', 'content-type: text/plain\r\ntransfer-encoding: chunked\r\n', '1\r\nx\r\n'), head('200 OK', 'transfer-encoding: chunked\r\n', '1\r\nx\r\nzz')]) {
+    peer.options = { answer: socket => { play(socket, [cut.slice(0, -2), 30, cut.slice(-2)]).then(() => socket.end(), () => {}) } }
+    const reply = await get(4000, old)
+    t.ok(reply.ended === 'reset' || reply.answers[0]?.line.startsWith('HTTP/1.1 502') === true, `${reply.raw.toString('latin1')} ${reply.ended}`)
+    await lives()
+  }
+  peer.options = { answer: socket => { socket.end(head('200 OK', 'trailer: x-sum\r\ntransfer-encoding: chunked\r\n', '1\r\nx\r\n0\r\nx-sum: 1\r\n\r\n')) } }
+  outcome(t, 'trailers that such a client cannot be told', await get(4000, old), { body: 'x' })
+  await lives()
+})

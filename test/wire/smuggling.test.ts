@@ -41,6 +41,8 @@ type Attack = readonly [name: string, bytes: string, allowed: ReadonlyArray<stri
 
 const attacks: readonly Attack[] = [
   // Length and coding
+  ['the asterisk', 'GET * HTTP/1.1\r\nHost: x\r\n\r\n', [null]],
+  ['two hosts', 'GET /attack HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', [null]],
   ['CL.TE', post('Content-Length: 6\r\nTransfer-Encoding: chunked', '0\r\n\r\nG'), [null]],
   ['CL.TE with a hidden request', post(`Content-Length: ${5 + HIDDEN.length}\r\nTransfer-Encoding: chunked`, `0\r\n\r\n${HIDDEN}`), [null]],
   ['TE.CL', post('Transfer-Encoding: chunked\r\nContent-Length: 4', hiddenChunk), [null]],

@@ -20,6 +20,11 @@ export interface Wanted {
 const has = (headers: readonly Header[] | undefined, names: readonly string[]): boolean =>
   headers?.some(([name]) => names.includes(name.toLowerCase())) === true
 
+const hasMediaType = (headers: readonly Header[]): boolean => {
+  const types = headers.filter(([name]) => name.toLowerCase() === 'content-type')
+  return types.length === 1 && types[0]?.[1].includes('/') === true
+}
+
 const drop = (headers: readonly Header[] | undefined, names: readonly string[]): readonly Header[] =>
   (headers ?? [['content-type', 'text/plain']]).filter(([name]) => !names.includes(name.toLowerCase()))
 
@@ -130,16 +135,24 @@ export const wanted: readonly Wanted[] = [
   },
   {
     what: 'A chunked answer that came whole at once has a Content-Length instead.',
-    reason: 'It is handed on as one Buffer, which costs a third less CPU. So it is only where the peer said a content-type.',
+    reason: 'It is handed on as one Buffer, which costs a third less CPU. So it is only where the peer said one content-type that Fastify understands.',
     concerns: ({ asked: { method = 'GET' }, answered: { framing, headers = [['content-type', 'text/plain']], body = '', pause, trailers } }) =>
-      framing === 'chunked' && pause === undefined && body.length < 40_000 && method !== 'HEAD' && has(headers, ['content-type']) && !has(headers, ['trailer']) && !has(trailers, ['content-length']),
+      framing === 'chunked' && pause === undefined && body.length < 40_000 && method !== 'HEAD' && hasMediaType(headers) && !has(headers, ['trailer']) && (trailers ?? []).length === 0,
     as: ({ name, asked, answered, after }) => exchange(name, asked, { ...answered, framing: 'length' }, after)
   },
   {
     what: 'Trailers of an answer are passed on.',
     reason: 'They are part of the message (RFC 9110, 6.5). Bare drops them.',
-    concerns: ({ answered: { trailers = [], headers, pause } }) => trailers.length > 0 && !has(trailers, ['content-length']) && (has(headers, ['trailer']) || pause !== undefined),
-    change: (observed, { answered: { trailers = [] } }) => ({ ...observed, atClient: each(observed.atClient, () => ({ trailers: trailers.map(([name, value]) => [name.toLowerCase(), value]) })) })
+    concerns: ({ answered: { trailers = [] } }) => trailers.length > 0 && !has(trailers, ['content-length']),
+    change: (observed, { answered: { trailers = [] } }) => ({
+      ...observed,
+      // They go with chunks, also where there is no body.
+      atClient: each(observed.atClient, ({ headers }) => ({
+        framing: 'chunked',
+        headers: headers.map(([name, value]) => name.toLowerCase() === 'content-length' ? ['Transfer-Encoding', 'chunked'] : [name, value]),
+        trailers: trailers.map(([name, value]) => [name.toLowerCase(), value])
+      }))
+    })
   },
   {
     what: 'An answer without a body, told by the end of the connection, is an empty chunked one.',
