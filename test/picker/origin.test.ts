@@ -37,7 +37,7 @@ t.test('other origins select nothing', async t => {
   for (const origin of others) t.equal(serviceAt(origin), undefined, origin)
 })
 
-t.test('every name has an origin of its own, which a URL leaves as it is', async t => {
+t.test('every name has an origin of its own, which a URL leaves as it is', async () => {
   const names = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom(...'ax0f_-./uN%é\ud800') }), fc.webPath(), fc.domain())
   fc.assert(fc.property(names, name => {
     const origin = originFor(name)

@@ -24,6 +24,7 @@ export function given (body: unknown, limit: number | null, clock: () => number)
   if (body === undefined || body === null || typeof body === 'string') return { body: body ?? null, end: nothing }
   if (body instanceof ArrayBuffer) return { body: Buffer.from(body), end: nothing }
   if (ArrayBuffer.isView(body)) return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength), end: nothing }
+  if (typeof body !== 'object') throw unknown(body)
   if (isForm(body)) return { body: ownForm(body), end: nothing }
   if (isBlob(body)) return { body, end: nothing }
   if (body instanceof IncomingMessage) {
@@ -56,18 +57,22 @@ function ownForm (form: Entries): FormData {
   return own
 }
 
-function sourceOf (body: unknown): Readable {
+function sourceOf (body: object): Readable {
   if (isStream(body)) body.on('error', nothing)
   if (isIterable(body)) return Readable.from(body, { objectMode: false })
   // A stream as of Node's earliest days.
   if (isStream(body)) return new Readable().wrap(body)
-  throw new BadOptionError('body', 'a string, bytes, a Blob, a FormData, a stream or an iterable', body)
+  throw unknown(body)
 }
 
-function isIterable (body: unknown): body is AsyncIterable<unknown> {
-  return typeof body === 'object' && body !== null && (Symbol.asyncIterator in body || Symbol.iterator in body)
+function isIterable (body: object): body is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in body || Symbol.iterator in body
 }
 
-function isStream (body: unknown): body is NodeJS.ReadableStream {
-  return typeof body === 'object' && body !== null && 'pipe' in body && 'on' in body && typeof body.on === 'function'
+function isStream (body: object): body is NodeJS.ReadableStream {
+  return 'pipe' in body && 'on' in body && typeof body.on === 'function'
+}
+
+function unknown (body: unknown): Error {
+  return new BadOptionError('body', 'a string, bytes, a Blob, a FormData, a stream or an iterable', body)
 }
