@@ -54,7 +54,10 @@ export class Upload {
     source.on('data', (chunk: Buffer) => this.#take(chunk))
     source.on('end', () => this.#finish(null))
     source.on('error', error => this.#finish(error))
-    source.on('close', () => this.#finish(new Error('the request ended before its body')))
+    source.on('close', () => {
+      // An error is dear to make, and most streams close after their end.
+      if (!this.#isOver) this.#finish(new Error('the request ended before its body'))
+    })
     source.pause()
   }
 
@@ -142,8 +145,12 @@ export function isInHand (body: Body): boolean {
  * sent twice need not be kept: `limit` is null then.
  */
 export function bodyFrom (source: Readable, limit: number | null, clock: () => number): Body {
-  if (source instanceof IncomingMessage && source.complete && source.readableLength > 0 && source.readableLength <= (limit ?? Infinity)) {
-    return source.read() as Buffer
+  const length = source.readableLength
+  if (source instanceof IncomingMessage && length > 0 && length <= (limit ?? Infinity) && source.headers['content-length'] === String(length)) {
+    const whole: Buffer = source.read()
+    // There is nothing more to read but the end.
+    source.resume()
+    return whole
   }
   return new Upload(source, limit ?? 0, clock)
 }
