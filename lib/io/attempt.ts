@@ -35,6 +35,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   statusText = ''
   headers: IncomingHttpHeaders = {}
   readonly startedAt: number
+  isOver = false
   readonly #owner: Owner
   readonly #info: AttemptInfo | undefined
   #stage: Stage = 'waiting'
@@ -43,7 +44,6 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   #paused = false
   #recipient: Recipient | null = null
   #ttfb = 0
-  #over = false
   /** What waits for a decision: a held answer's bytes, and its trailers once it is complete. */
   #chunks: Buffer[] | null = null
   #bytes = 0
@@ -82,13 +82,13 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   discard (): void {
     this.#stage = 'unwanted'
     this.#chunks = null
-    if (this.#over) return
+    if (this.isOver) return
     this.#rearm(SPARE_TIME)
     this.resume()
   }
 
   stop (kind: ErrorKind, error: Error): void {
-    if (this.#over) return
+    if (this.isOver) return
     this.#end({ error: kind, ms: this.#elapsed() }, error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
@@ -101,11 +101,11 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     if (!this.#paused) return
     this.#paused = false
     this.#heardAt = this.#owner.now()
-    if (!this.#over) this.#resume()
+    if (!this.isOver) this.#resume()
   }
 
   watchBody (): void {
-    if (this.#over) return
+    if (this.isOver) return
     this.#heardAt = this.#owner.now()
     this.#rearm(this.#owner.exchange.settings.timeouts.body)
   }
@@ -116,7 +116,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 
   /** Its time is over, unless something was heard meanwhile. */
   expired (): void {
-    if (this.#over) return
+    if (this.isOver) return
     if (this.#stage === 'waiting') {
       const left = this.#owner.patience(this)
       return left > 0 ? this.#rearm(left) : this.#owner.late(this)
@@ -130,11 +130,11 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 
   onConnect (abort: (error?: Error) => void): void {
     this.#abort = abort
-    if (this.#over) abort(new Error('the request is over'))
+    if (this.isOver) abort(new Error('the request is over'))
   }
 
   onUpgrade (statusCode: number, raw: Buffer[] | string[] | null, socket: Duplex): void {
-    if (this.#over) {
+    if (this.isOver) {
       socket.destroy()
       return
     }
@@ -146,7 +146,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 
   onHeaders (statusCode: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
     // 1xx answers are between the peer and us.
-    if (statusCode < 200 || this.#over) return true
+    if (statusCode < 200 || this.isOver) return true
     if (statusCode > 599) {
       const error = new Error(`a peer answered with status ${statusCode}`)
       this.onError(error)
@@ -176,7 +176,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onComplete (raw: string[] | null): void {
-    if (this.#over) return
+    if (this.isOver) return
     this.#close(this.#outcome(this.#elapsed()))
     const trailers = raw === null || raw.length === 0 ? NO_TRAILERS : endToEndFields(raw)
     if (this.#stage === 'given') this.#recipient?.end(trailers)
@@ -184,7 +184,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onError (error: Error & { code?: string }): void {
-    if (this.#over) return
+    if (this.isOver) return
     // undici misses the body of a 304 that tells a length, which is the length of what did not change (RFC 9110, 15.4.5).
     if (this.statusCode === 304 && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.onComplete(null)
     const kind = this.#kindOf(error)
@@ -231,8 +231,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   #close (outcome: Outcome): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.isOver) return
+    this.isOver = true
     clearTimeout(this.#timer)
     if (this.#info !== undefined && 'error' in outcome) {
       this.#info.ms = outcome.ms

@@ -85,10 +85,15 @@ export class Call implements Owner {
 
   /** The client left, or the time for all attempts is over. */
   stop (kind: 'aborted' | 'timeout'): void {
+    // Streams say so at their end, too.
+    if (this.#isSettled && this.#attempt?.isOver !== false) return
     clearTimeout(this.#backoff)
     const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
     this.#attempt?.stop(kind, error)
-    if (kind === 'aborted') this.#held?.stop(kind, error)
+    if (kind === 'aborted') {
+      this.#held?.stop(kind, error)
+      this.#held = null
+    }
     if (!this.#isSettled) this.#giveUp(error)
   }
 

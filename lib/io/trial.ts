@@ -11,6 +11,8 @@ export interface Trial extends Answer {
   readonly startedAt: number
   /** Whether bytes of the request may have left this machine. */
   readonly isSent: boolean
+  /** Nothing more will come of it. */
+  readonly isOver: boolean
   /** The answer may be bettered by another attempt; until then it waits. */
   hold: () => void
   /** This answer is the one that stands. */
