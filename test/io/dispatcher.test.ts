@@ -1,8 +1,8 @@
-import { createServer, type Socket } from 'node:net'
+import { createServer, Socket } from 'node:net'
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
-import { Readable, Writable } from 'node:stream'
+import { Readable, Stream, Writable } from 'node:stream'
 import t from 'tap'
 import { fetch as undiciFetch, FormData as UndiciFormData, request, stream, type Dispatcher } from 'undici'
 import { startDispatcher, type TestDispatcher } from '../fixtures/dispatcher.js'
@@ -110,7 +110,8 @@ t.test('bodies of every kind', async t => {
     'an async generator': (async function * () { yield 'bo'; yield Buffer.from('dy') })(),
     'a generator': (function * () { yield 'bo'; yield bytes.subarray(3, 5) })(),
     'an iterable': ['bo', 'dy'],
-    'a web stream': new Blob(['body']).stream()
+    'a web stream': new Blob(['body']).stream(),
+    'a stream of Node\'s earliest days': ancient(['bo', 'dy'])
   }
   for (const [name, body] of Object.entries(bodies)) {
     const got = await send(made, { method: 'POST', body: body as string })
@@ -125,8 +126,21 @@ t.test('bodies of every kind', async t => {
   t.match('text' in typed && JSON.parse(typed.text), { headers: { 'content-type': 'application/json', 'content-length': '2' } })
   const empty = await send(made, { method: 'POST', body: '' })
   t.match('text' in empty && JSON.parse(empty.text), { headers: { 'content-length': '0' } })
-  t.same(made.requests(), { 200: 14 })
+  t.same(made.requests(), { 200: 15 })
 })
+
+/** A stream that cannot be iterated over: it begins once somebody listens, and never waits. */
+function ancient (parts: string[]): Stream {
+  const stream = Object.assign(new Stream(), { readable: true, pause () {}, resume () {} })
+  stream.on('newListener', word => {
+    if (word !== 'data') return
+    setImmediate(() => {
+      for (const part of parts) stream.emit('data', part)
+      stream.emit('end')
+    })
+  })
+  return stream
+}
 
 t.test('a large body each way, as fast as the slower end reads', async t => {
   const size = 24 * 1024 * 1024
@@ -295,7 +309,8 @@ t.test('what cannot be sent', async t => {
     ['a number for headers', { headers: 1 }, /headers/],
     ['a number for a name', { headers: [1, 'a'] }, /headers/],
     ['a number for a body', { body: 1 }, /body/],
-    ['an object for a body', { body: {} }, /body/]
+    ['an object for a body', { body: {} }, /body/],
+    ['a request that has been read or has left', { body: new IncomingMessage(new Socket()).destroy() }, /body/]
   ]
   for (const [name, options, message] of bad) {
     const told = await new Promise<Error & { code?: string }>(resolve => {

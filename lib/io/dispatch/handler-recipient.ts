@@ -114,10 +114,6 @@ export class HandlerRecipient implements Recipient, Dispatcher.DispatchControlle
 
   /** From here on the connection is the handler's; the request lasts as long as it does. */
   upgraded ({ statusCode, headers }: Answer, socket: Duplex): void {
-    if (this.#isOver) {
-      socket.destroy()
-      return
-    }
     this.#isOver = true
     socket.once('close', () => this.#ended(statusCode))
     try {
