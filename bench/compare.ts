@@ -2,7 +2,7 @@
 import { request } from 'undici'
 import { startBackends, type Contender, type Running } from './contenders.js'
 import type { Cores } from './machine.js'
-import type { Process } from './processes.js'
+import { coreTime, type Process } from './processes.js'
 import { seeded, shuffled } from './statistics.js'
 import type { Workload } from './workloads.js'
 import { Wrk } from './wrk.js'
@@ -20,6 +20,8 @@ export interface Sample {
   readonly p99: number
   /** CPU by time: near 1 when it could not have done more on its core. */
   readonly busy: number
+  /** Share of its core that went to anybody else, or to the kernel for nobody in particular; null when not pinned. */
+  readonly disturbed: number | null
 }
 
 export interface Plan {
@@ -30,11 +32,11 @@ export interface Plan {
   readonly say: (line: string) => void
 }
 
-/** Before the first round, so that what is compiled on the way is compiled (s). */
-const FIRST_WARM_UP = 2
+/** The longest that a contender warms up before the first round (s). */
+const LONGEST_WARM_UP = 30
 /** Before each turn: connections that were closed meanwhile are opened again, caches are filled (s). */
 const WARM_UP = 0.3
-/** All of a contender's turns at the same workload, in this order; another seed makes other orders. */
+/** Of the order of turns within the rounds, which is the same in every run. */
 const SEED = 1
 
 /** Sends one request and looks at the whole answer: what is fast because it is wrong does not count. */
@@ -54,17 +56,36 @@ async function verify (name: string, port: number, workload: Workload): Promise<
   throw new Error(`${name} answered ${answer.statusCode}, ${String(type)}, with ${body.length} characters: ${body.slice(0, 200)}`)
 }
 
-async function turn (name: string, { process, port }: Running, wrk: Wrk, seconds: number): Promise<Omit<Sample, 'round'>> {
-  try {
-    await wrk.run(port, WARM_UP)
-    const before = process.cpu()
-    const load = await wrk.run(port, seconds)
-    const cpu = process.cpu() - before
-    const { requests, p50, p99 } = load
-    return { contender: name, requests, cpuPerRequest: cpu / requests * 1e6, requestsPerSecond: requests / load.seconds, p50, p99, busy: cpu / load.seconds }
-  } catch (error) {
-    throw process.failure(`failed: ${error instanceof Error ? error.message : String(error)}`)
+/** Lets a contender compile and connect what it will need. */
+async function warmUp (name: string, port: number, workload: Workload, wrk: Wrk): Promise<void> {
+  await verify(name, port, workload)
+  let requests = 0
+  for (let second = 0; second < LONGEST_WARM_UP && requests < workload.warmUp; second++) requests += (await wrk.run(port, 1)).requests
+}
+
+async function turn (name: string, { process, port }: Running, wrk: Wrk, seconds: number, core: string | null): Promise<Omit<Sample, 'round'>> {
+  const onCore = (): number => core === null ? NaN : coreTime(core)
+  await wrk.run(port, WARM_UP)
+  const [cpuBefore, coreBefore] = [process.cpu(), onCore()]
+  const load = await wrk.run(port, seconds)
+  const [cpu, all] = [process.cpu() - cpuBefore, onCore() - coreBefore]
+  const { requests, p50, p99 } = load
+  if (requests === 0) throw new Error(`no request was answered in ${seconds} s`)
+  return {
+    contender: name,
+    requests,
+    cpuPerRequest: cpu / requests * 1e6,
+    requestsPerSecond: requests / load.seconds,
+    p50,
+    p99,
+    busy: cpu / load.seconds,
+    disturbed: core === null ? null : Math.max(0, all - cpu) / load.seconds
   }
+}
+
+/** What fails says whose it was, and what that one had to say. */
+async function blaming<T> (process: Process, work: Promise<T>): Promise<T> {
+  return await work.catch((error: Error) => { throw process.failure(`failed: ${error.message}`) })
 }
 
 /** Measures `contenders` under `workload`. Throws when anything fails; what was started is ended either way. */
@@ -80,14 +101,15 @@ export async function compare (workload: Workload, contenders: readonly Contende
       const one = await start({ addresses: backends.addresses, cores, before })
       started.push(one.process)
       running.set(name, one)
-      await verify(name, one.port, workload)
-      await wrk.run(one.port, FIRST_WARM_UP).catch((error: Error) => { throw one.process.failure(`failed: ${error.message}`) })
+      await blaming(one.process, warmUp(name, one.port, workload, wrk))
     }
     const random = seeded(SEED)
     const samples: Sample[] = []
     for (let round = 1; round <= rounds; round++) {
       say(`${workload.name}: round ${round} of ${rounds}`)
-      for (const [name, one] of shuffled([...running], random)) samples.push({ round, ...await turn(name, one, wrk, seconds) })
+      for (const [name, one] of shuffled([...running], random)) {
+        samples.push({ round, ...await blaming(one.process, turn(name, one, wrk, seconds, cores?.contender ?? null)) })
+      }
     }
     return samples
   } finally {

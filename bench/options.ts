@@ -19,9 +19,9 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --quick             5 rounds of 1 s instead of 10 of 2 s
+  --quick             5 rounds instead of 20
   --rounds n          rounds
-  --seconds n         seconds of each contender in each round
+  --seconds n         seconds of each contender in each round, 1 unless given
   --only a,b          these workloads
   --contenders a,b    these contenders
   --before folder     another build of this package (its dist), as one more contender
@@ -56,8 +56,8 @@ export function readOptions (args: readonly string[]): Options | 'help' {
   const asked = (name: 'memory' | 'first-byte'): boolean => values[name] || positionals.includes(name)
   return {
     what: asked('memory') ? 'memory' : asked('first-byte') ? 'first-byte' : 'compare',
-    rounds: count('rounds', values.rounds, values.quick ? 5 : 10),
-    seconds: count('seconds', values.seconds, values.quick ? 1 : 2),
+    rounds: count('rounds', values.rounds, values.quick ? 5 : 20),
+    seconds: count('seconds', values.seconds, 1),
     only: list(values.only),
     contenders: list(values.contenders),
     json: values.json ?? null,

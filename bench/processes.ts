@@ -12,6 +12,13 @@ const END_WITHIN = 2000
 /** What is kept of a process's complaints, in characters. */
 const KEPT = 2000
 
+const running = new Set<Process>()
+
+/** All at the same time: the end of the benchmark does not wait long. */
+async function endAll (): Promise<void> {
+  await Promise.all([...running].map(process => process.end()))
+}
+
 /** One process that was started. */
 export class Process {
   readonly name: string
@@ -28,7 +35,9 @@ export class Process {
       stream?.setEncoding('utf8').on('data', (text: string) => { this.#complaints = (this.#complaints + text).slice(-KEPT) })
     }
     this.child.on('error', error => { this.#complaints += error.message })
-    atEnd(() => this.end())
+    this.child.on('exit', () => running.delete(this))
+    running.add(this)
+    atEnd(endAll)
   }
 
   get isOver (): boolean {
@@ -80,6 +89,13 @@ export class Process {
       over.abort()
     }
   }
+}
+
+/** Seconds in which a core was not idle, whoever it worked for; those that its host took from it too. */
+export function coreTime (core: string): number {
+  const line = new RegExp(`^cpu${core} (.*)$`, 'm').exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? ''
+  const [user = NaN, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number)
+  return (user + nice + system + irq + softirq + steal) / TICKS
 }
 
 interface Stat {

@@ -4,8 +4,10 @@ import type { Contender } from './contenders.js'
 import { combine, median, type Ratio } from './statistics.js'
 import type { Target, Workload } from './workloads.js'
 
-/** Below this share of its core a contender could have done more, and its throughput is the generator's or the backends'. */
+/** Below this share of its core a contender was kept from working, by the generator, the backends or somebody else. */
 const SATURATED = 0.9
+/** Above this share of the contenders' core taken by others the figures are told to be doubtful. */
+const DISTURBED = 0.1
 
 export interface Judged extends Target {
   readonly ratio: Ratio
@@ -34,6 +36,8 @@ export interface Result {
   readonly title: string
   readonly connections: number
   readonly figures: readonly Figures[]
+  /** Median share of the contenders' core that went to others; null when not pinned. */
+  readonly disturbed: number | null
   readonly samples: readonly Sample[]
 }
 
@@ -57,7 +61,7 @@ export function digest (workload: Workload, contenders: readonly Contender[], sa
   const against = [...new Set([workload.reference, ...workload.only === null ? ['floor', 'before'] : []])]
   const figures = contenders.map(({ name, title }): Figures => {
     const own = samples.filter(({ contender }) => contender === name)
-    const middle = (measure: Exclude<keyof Sample, 'contender'>): number => median(own.map(sample => sample[measure]))
+    const middle = (measure: Exclude<keyof Sample, 'contender' | 'disturbed'>): number => median(own.map(sample => sample[measure]))
     const ratios = (measure: Measure): Record<string, Ratio> => Object.fromEntries(against.flatMap(other => {
       const found = ratio(samples, name, other, measure)
       return found === undefined ? [] : [[other, found]]
@@ -77,7 +81,15 @@ export function digest (workload: Workload, contenders: readonly Contender[], sa
       targets: name === 'ours' ? workload.targets.flatMap(target => judge(target, cpuRatio[target.against])) : []
     }
   })
-  return { workload: workload.name, title: workload.title, connections: workload.connections, figures, samples }
+  const disturbed = samples.map(sample => sample.disturbed).filter(share => share !== null)
+  return {
+    workload: workload.name,
+    title: workload.title,
+    connections: workload.connections,
+    figures,
+    disturbed: disturbed.length === 0 ? null : median(disturbed),
+    samples
+  }
 }
 
 const show = ({ mean, low, high }: Ratio): string => `${mean.toFixed(2)} [${low.toFixed(2)}–${high.toFixed(2)}]`
@@ -88,27 +100,44 @@ function aligned (rows: ReadonlyArray<readonly string[]>): string[] {
   return rows.map(row => row.map((cell, column) => column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ').trimEnd())
 }
 
-/** The table of a workload, and below it what became of its targets. */
-export function table ({ title, connections, figures }: Result): string {
-  const others = Object.keys(figures[0]?.cpuRatio ?? {}).filter(other => figures.length > 1 || other !== figures[0]?.contender)
-  const first = others[0]
-  const rows = [
-    ['', '', 'CPU µs', ...others.map(other => `CPU / ${other}`), 'req/s', ...first === undefined ? [] : [`req/s / ${first}`], 'p50 ms', 'p99 ms', 'core'],
-    ...figures.map(one => [
-      one.contender,
-      one.title === one.contender ? '' : one.title,
-      one.cpuPerRequest.toFixed(1),
-      ...others.map(other => other === one.contender ? '1' : show(one.cpuRatio[other] ?? { mean: NaN, low: NaN, high: NaN })),
-      one.requestsPerSecond.toFixed(0),
-      ...first === undefined ? [] : [first === one.contender ? '1' : `${one.saturated ? '' : '≥ '}${show(one.throughputRatio[first] ?? { mean: NaN, low: NaN, high: NaN })}`],
-      one.p50.toFixed(2),
-      one.p99.toFixed(2),
-      `${(one.busy * 100).toFixed(0)} %`
-    ])
+/** A contender's cells: a ratio against itself is 1, and a star is on throughput that a contender did not decide. */
+function row (one: Figures, others: readonly string[], limited: ReadonlySet<string>): string[] {
+  const cell = (other: string, found: Ratio | undefined): string => other === one.contender || found === undefined ? '1' : show(found)
+  const star = (...names: string[]): string => names.some(name => limited.has(name)) ? ' *' : '  '
+  const [first] = others
+  return [
+    one.contender,
+    one.title === one.contender ? '' : one.title,
+    one.cpuPerRequest.toFixed(1),
+    ...others.map(other => cell(other, one.cpuRatio[other])),
+    one.requestsPerSecond.toFixed(0) + star(one.contender),
+    ...first === undefined ? [] : [cell(first, one.throughputRatio[first]) + star(one.contender, first)],
+    one.p50.toFixed(2),
+    one.p99.toFixed(2),
+    `${(one.busy * 100).toFixed(0)} %`
   ]
+}
+
+function remarks ({ figures, disturbed }: Result): string[] {
   const said = figures.flatMap(({ targets }) => targets).map(({ against, atMost, ratio: found, verdict }) => {
     const word = verdict === 'open' ? 'open, the interval holds it' : verdict
     return `target: ours / ${against} ≤ ${atMost.toFixed(2)}, measured ${show(found)}: ${word}`
   })
-  return [`${title}, ${connections} connections`, ...aligned(rows), ...said].join('\n')
+  if (figures.some(({ saturated }) => !saturated)) {
+    said.push('* a core was not used fully: this throughput is that of the load generator, the backends or other work on the machine')
+  }
+  if (disturbed !== null && disturbed > DISTURBED) {
+    said.push(`Others took ${(disturbed * 100).toFixed(0)} % of the contenders' core meanwhile: repeat this on a quiet machine.`)
+  }
+  return said
+}
+
+/** The table of a workload, what became of its targets, and what is doubtful. */
+export function table (result: Result): string {
+  const { title, connections, figures } = result
+  const others = Object.keys(figures[0]?.cpuRatio ?? {}).filter(other => figures.length > 1 || other !== figures[0]?.contender)
+  const limited = new Set(figures.filter(({ saturated }) => !saturated).map(({ contender }) => contender))
+  const against = others[0] === undefined ? [] : [`req/s / ${others[0]}  `]
+  const head = ['', '', 'CPU µs', ...others.map(other => `CPU / ${other}`), 'req/s  ', ...against, 'p50 ms', 'p99 ms', 'core']
+  return [`${title}, ${connections} connections`, ...aligned([head, ...figures.map(one => row(one, others, limited))]), ...remarks(result)].join('\n')
 }

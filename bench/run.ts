@@ -4,7 +4,9 @@ import { resolve } from 'node:path'
 import { run } from '../example/demo/ending.js'
 import { compare } from './compare.js'
 import { contenders, type Contender } from './contenders.js'
+import { firstByte } from './first-byte.js'
 import { describe, findCores, tell, type Machine } from './machine.js'
+import { memory } from './memory.js'
 import { nativeVersions } from './natives.js'
 import { choose, readOptions, usage, type Options } from './options.js'
 import { digest, table, type Result } from './report.js'
@@ -41,19 +43,17 @@ function verdict (results: readonly Result[]): number {
   return judged.some(({ verdict }) => verdict === 'missed') ? 1 : 0
 }
 
-async function measure (options: Options, machine: Machine, before: string | null): Promise<number> {
-  const { rounds, seconds, json } = options
+/** The comparison; printed workload by workload when `print`. */
+async function measure (options: Options, { pinned }: Machine, before: string | null, print: boolean): Promise<Result[]> {
+  const { rounds, seconds } = options
   const results: Result[] = []
   for (const { workload, contenders } of planned(options, before)) {
-    const samples = await compare(workload, contenders, { rounds, seconds, cores: machine.pinned, before, say })
+    const samples = await compare(workload, contenders, { rounds, seconds, cores: pinned, before, say })
     const result = digest(workload, contenders, samples)
     results.push(result)
-    if (json !== '-') console.log(`\n${table(result)}`)
+    if (print) console.log(`\n${table(result)}`)
   }
-  const text = JSON.stringify({ schema: 1, startedAt: new Date().toISOString(), rounds, seconds, machine, results }, null, 2)
-  if (json === '-') console.log(text)
-  else if (json !== null) writeFileSync(json, `${text}\n`)
-  return options.check ? verdict(results) : 0
+  return results
 }
 
 async function main (): Promise<number> {
@@ -65,12 +65,27 @@ async function main (): Promise<number> {
   if (!existsSync('/proc/self/stat')) throw new Error('The benchmark reads CPU times from /proc, so it runs on Linux.')
   const before = options.before === null ? null : resolve(options.before)
   if (before !== null && !existsSync(`${before}/index.js`)) throw new Error(`--before: there is no index.js in ${before}`)
-  // Before anything is measured for minutes.
+  // What is wrong is said now, not after minutes.
   planned(options, before)
-  needWrk(say)
+  if (options.what !== 'first-byte') needWrk(say)
+  const startedAt = new Date().toISOString()
   const machine = describe(findCores(), nativeVersions())
   say(tell(machine))
-  return await measure(options, machine, before)
+  const { what, json, rounds, seconds } = options
+  const print = json !== '-'
+  const keep = (figures: object): void => {
+    const text = JSON.stringify({ schema: 1, what, startedAt, machine, ...figures }, null, 2)
+    if (json === '-') console.log(text)
+    else if (json !== null) writeFileSync(json, `${text}\n`)
+  }
+  if (what === 'memory') keep(await memory(machine.pinned, print))
+  else if (what === 'first-byte') keep({ results: await firstByte(machine.pinned, print) })
+  else {
+    const results = await measure(options, machine, before, print)
+    keep({ rounds, seconds, results })
+    if (options.check) return verdict(results)
+  }
+  return 0
 }
 
 run(main)

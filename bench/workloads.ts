@@ -18,6 +18,8 @@ export interface Workload {
   readonly path: string
   readonly paths: number
   readonly connections: number
+  /** Requests before the first round: until all is compiled, and all connections to all peers are there. */
+  readonly warmUp: number
   /** The contender whose figures the ratios of the others are taken against. */
   readonly reference: string
   /** The only contenders that take part; null for all but the variants of ours. */
@@ -34,6 +36,7 @@ const usual = {
   path: '/items/1',
   paths: 1,
   connections: 64,
+  warmUp: 20_000,
   reference: 'bare',
   only: null,
   hosts: 1,
@@ -48,7 +51,7 @@ export const workloads: readonly Workload[] = [
   { ...usual, name: 'get-10k', title: 'GET of 10 KiB', answer: 10 * 1024, targets: [atMost('bare', 0.75)] },
   { ...usual, name: 'post-10k', title: 'POST of 10 KiB, answered with 5 B', method: 'POST', sent: 10 * 1024, targets: [atMost('bare', 0.90)] },
   // Fewer connections, because what is under way when the time is over is work that no request was counted for.
-  { ...usual, name: 'get-1m', title: 'GET of 1 MiB', answer: 1024 * 1024, connections: 16, targets: [atMost('bare', 0.95)] },
+  { ...usual, name: 'get-1m', title: 'GET of 1 MiB', answer: 1024 * 1024, connections: 16, warmUp: 1000, targets: [atMost('bare', 0.95)] },
   { ...usual, name: 'peers-200', title: 'GET of 5 B, ours with 200 peers against ours with 3', reference: 'ours', only: ['ours', 'ours-200-peers'], hosts: 67 },
   {
     ...usual,
@@ -56,6 +59,8 @@ export const workloads: readonly Workload[] = [
     title: 'GET of 5 B over 2,000 paths, ours with 2,000 services of 3 peers against ours with one service',
     path: '/s',
     paths: 2000,
+    // Ten for each of the 6,000 peers.
+    warmUp: 60_000,
     reference: 'ours',
     only: ['ours', 'ours-2000-services']
   }

@@ -96,7 +96,6 @@ export class Wrk {
     const told: Told = JSON.parse(printed.slice(printed.lastIndexOf('\n{')))
     const failed = Object.entries(told.errors).filter(([, count]) => count > 0)
     if (failed.length > 0) throw new Error(`requests failed: ${failed.map(([kind, count]) => `${count} × ${kind}`).join(', ')}`)
-    if (told.requests === 0) throw new Error('no request was answered')
     if (told.bytes < told.requests * answer) throw new Error('answers were too short')
     return told
   }
