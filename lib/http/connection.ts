@@ -27,13 +27,15 @@ export function answerPlainly (server: Server, request: IncomingMessage, head: B
   // The parser that has read the request is still at work.
   process.nextTick(() => whenFree(socket, () => {
     socket.off('error', ignore)
-    socket.unshift(Buffer.concat([Buffer.from(written(request), 'latin1'), head]))
-    // Whoever is asked sees what the client sent.
+    const text = written(request)
+    socket.unshift(Buffer.concat([Buffer.from(text, 'latin1'), head]))
+    // Whoever is asked sees what the client sent. Node may have refused it meanwhile, and this is the next one.
     const restore = (again: IncomingMessage): void => {
       if (again.socket !== socket) return
+      forget()
+      if (written(again) !== text) return
       again.rawHeaders = rawHeaders
       again.headers = headers
-      forget()
     }
     const forget = (): void => {
       server.off('request', restore)

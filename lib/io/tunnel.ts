@@ -133,6 +133,8 @@ export class Tunnel {
     }))
     side.on('close', () => {
       if (--this.#alive === 0) return this.#keeper.gone(this)
+      // Who was told of the end may still answer.
+      if (this.#isClosing) return
       this.#keeper.ending(this)
       other.end(() => other.destroy())
     })
