@@ -28,7 +28,7 @@ export class Tunnels {
       gone: () => {
         this.#ending.delete(tunnel)
         tunnels.delete(tunnel)
-        if (tunnels.size === 0 && this.#byPeer.get(state) === tunnels) this.#byPeer.delete(state)
+        if (tunnels.size === 0) this.#byPeer.delete(state)
         this.#settle()
       }
     })
