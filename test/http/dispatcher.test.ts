@@ -42,6 +42,23 @@ t.test('a route that asks a service: proxied and own requests are one count, equ
   t.ok(Math.abs(app.upstreams.tps(10) * 10 - 60) < 1e-6, 'client requests, not attempts')
 })
 
+t.test('a peer is killed among requests, and none of them fails', async t => {
+  const peers: TestPeer[] = [await startPeer(t, { delay: 5 }), await startPeer(t, { delay: 5 }), await startPeer(t, { delay: 5 })]
+  const { app } = await startGateway(t, { peers: { shop: of(...peers.map(({ id }) => id)) } })
+  const statuses = new Map<number, number>()
+  const lanes = Array.from({ length: 8 }, async () => {
+    for (let i = 0; i < 40; i++) {
+      const { statusCode, body } = await request(app.upstreams.origin('shop'), { dispatcher: app.upstreams.dispatcher })
+      await body.dump()
+      statuses.set(statusCode, (statuses.get(statusCode) ?? 0) + 1)
+    }
+  })
+  await until(() => (peers[0]?.hits ?? 0) > 20, { what: 'the middle' })
+  await peers[0]?.kill()
+  await Promise.all(lanes)
+  t.same([...statuses], [[200, 320]])
+})
+
 t.test('@fastify/http-proxy', async t => {
   const seen: string[] = []
   const echo = await startPeer(t, {

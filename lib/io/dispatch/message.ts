@@ -36,9 +36,7 @@ export function targetIn ({ path, query }: Options, service: string): string {
   return text === '' ? target : `${target}?${text}`
 }
 
-/**
- * The protocol asked for, or null. Throws for tunnels: a service has none, its peers are no proxies.
- */
+/** The protocol asked for, or null. Throws for tunnels: peers of a service are no proxies. */
 export function upgradeIn ({ method, upgrade }: Options): string | null {
   if (typeof method !== 'string' || method === 'CONNECT') throw new BadOptionError('method', 'a method other than CONNECT', method)
   if (upgrade === undefined || upgrade === null || upgrade === false || upgrade === '') return null
