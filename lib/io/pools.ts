@@ -93,8 +93,8 @@ function multiplexed (origin: URL, options: object, connect: buildConnector.conn
   const client = new Client(origin, {
     ...options,
     connect: (target, callback) => connect(target, (...told) => {
-      const [, socket] = told
-      if (socket !== null && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2') client.pipelining = STREAMS
+      const [error, socket] = told
+      if (error === null && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2') client.pipelining = STREAMS
       callback(...told)
     })
   })
