@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import { once } from 'node:events'
+import httpProxy from '@fastify/http-proxy'
 import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocketServer } from 'ws'
@@ -125,6 +126,18 @@ t.test('others that listen for upgrades keep theirs, and get none of ours', asyn
   t.equal(await (await openWs(t, `${gateway.url}/ws/chat`)).text(), `${peer.id}/chat`)
   t.same(others, ['/other'])
   for (const client of wss.clients) client.terminate()
+})
+
+t.test('beside @fastify/http-proxy each has its own', async t => {
+  const [peer, other] = [await startWsPeer(t), await startWsPeer(t)]
+  const gateway = await startGateway(t, { peers: { ws: { [peer.id]: {} } }, routes: withUpgrades }, app => {
+    app.register(httpProxy, { upstream: `http://${other.id}`, prefix: '/proxied', rewritePrefix: '/', websocket: true })
+    app.get('/own', async () => 'own')
+  })
+  t.equal(await (await openWs(t, `${gateway.url}/ws/chat`)).text(), `${peer.id}/chat`)
+  t.match(await (await openWs(t, `${gateway.url}/proxied/chat`)).text(), other.id)
+  t.equal(peer.asked.length, 1)
+  t.equal(other.asked.length, 1)
 })
 
 t.test('which requests are ours: prefixes, escapes, the router\'s options', async t => {

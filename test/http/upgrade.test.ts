@@ -1,9 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import { performance } from 'node:perf_hooks'
 import t from 'tap'
+import { WebSocketServer } from 'ws'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { refusedPort, startPeer } from '../fixtures/peer.js'
+import { freePort } from '../fixtures/port.js'
 import { portOf } from '../fixtures/raw.js'
 import { agreed, asking, openWs, RawClient, refusal, startUpgradePeer, startWsPeer, WsClient, type UpgradePeer } from '../fixtures/upgrades.js'
 import { until } from '../fixtures/wait.js'
@@ -207,6 +212,36 @@ t.test('other protocols: early bytes, half-closed ends', async t => {
   several.socket.write(asking('/shop', 'h2c, foo/2,bar'))
   await until(() => several.tail !== '')
   t.match(peer.asked[1]?.headers, { upgrade: 'foo/2, bar' }, 'HTTP itself is not among what a peer may agree to')
+})
+
+t.test('to peers by TLS, also where requests go by HTTP/2', async t => {
+  const tls = (name: string): Buffer => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url))
+  const wss = new WebSocketServer({ noServer: true })
+  const server = createSecureServer({ key: tls('server.key'), cert: tls('server.pem'), allowHTTP1: true }, (request, response) => response.end(request.httpVersion))
+  // The types of an HTTP/2 server do not know what it emits for HTTP/1.
+  const upgrades = server as unknown as Server
+  upgrades.on('upgrade', (request, socket, head) => wss.handleUpgrade(request, socket, head, ws => { ws.send(`upgraded by ${request.httpVersion}`) }))
+  const port = await freePort()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  for (const allowH2 of [true, false]) {
+    const gateway = await startGateway(t, {
+      peers: { shop: { [`127.0.0.1:${port}`]: { scheme: 'https' } } }, routes, pool: { allowH2 }, tls: { ca: tls('ca.pem'), serverName: 'etcd.test' }
+    })
+    t.equal((await gateway.send('/shop')).body, allowH2 ? '2.0' : '1.1')
+    const client = await openWs(t, `${gateway.url}/shop`)
+    t.equal(await client.text(), 'upgraded by 1.1')
+    client.ws.terminate()
+    await over(gateway)
+    await gateway.app.close()
+
+    const distrustful = await startGateway(t, {
+      peers: { shop: { [`127.0.0.1:${port}`]: { scheme: 'https' } } }, routes, pool: { allowH2 }, tls: { ca: tls('ca.pem'), serverName: 'else.test' }
+    })
+    t.match(await refusal(`${distrustful.url}/shop`), { status: 502, body: /FST_UPSTREAM_CONNECT/ })
+    t.equal((await distrustful.send('/shop')).status, 502)
+  }
 })
 
 t.test('who is killed takes the other end along', async t => {
