@@ -10,7 +10,7 @@ import { Attempt } from './attempt.js'
 import type { Pools } from './pools.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
-import { isInHand, Upload, type Body } from './upload.js'
+import { isInHand, Upload, UploadLate, type Body } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
 const BACKOFF = 25
@@ -106,6 +106,11 @@ export class Call implements Owner {
 
   /** No headers came in time. */
   late (attempt: Trial): void {
+    if (this.#message.body instanceof Upload && this.#message.body.isAwaited) {
+      const late = new UploadLate()
+      attempt.stop('aborted', late)
+      return this.#giveUp(late)
+    }
     if (this.now() >= this.#deadline) return this.stop('timeout')
     const error = new Error(`no answer within ${this.exchange.settings.timeouts.headers} ms`)
     const kind = attempt.isSent ? 'timeout' : 'connect'

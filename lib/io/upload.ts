@@ -6,6 +6,15 @@ import type { FormData } from 'undici'
 /** How long a client may go on sending what nobody will read, ms, before its connection is closed; nginx's lingering close. */
 const LINGER = 5000
 
+/** What a client is told that did not send what it announced; no peer's fault. */
+export class UploadLate extends Error {
+  readonly statusCode = 408
+
+  constructor () {
+    super('the rest of the request did not come in time')
+  }
+}
+
 /** What one attempt reads: the upload from its beginning. That it is destroyed does not concern the client's connection. */
 class Part extends Readable {
   readonly #upload: Upload
@@ -69,6 +78,11 @@ export class Upload {
   /** Whether nothing of it has come yet, not even its end. */
   get isUntouched (): boolean {
     return this.progressAt === 0 && !this.#isOver
+  }
+
+  /** Whether a peer would take more of it, and the client does not send it. */
+  get isAwaited (): boolean {
+    return this.#part !== null && !this.#isOver && !this.#source.isPaused()
   }
 
   /** The body for one attempt; the one before it gets no more. */
