@@ -67,6 +67,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   hold (): void {
     this.#stage = 'held'
     this.#chunks = []
+    this.#heardAt = this.#owner.now()
   }
 
   give (recipient: Recipient): void {
@@ -76,20 +77,22 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     for (const chunk of this.#chunks ?? []) if (!recipient.data(chunk)) this.#paused = true
     this.#chunks = null
     if (this.#trailers !== null) recipient.end(this.#trailers)
-    else this.resume()
+    else if (this.#paused) queueMicrotask(() => this.resume())
   }
 
   discard (): void {
     this.#stage = 'unwanted'
     this.#chunks = null
     if (this.isOver) return
-    this.#rearm(SPARE_TIME)
-    this.resume()
+    // Who waits here has more to come than is worth reading; and undici's parser, in which this may happen, is not to be woken.
+    return this.#paused ? this.#drop() : this.#rearm(SPARE_TIME)
   }
 
   stop (kind: ErrorKind, error: Error): void {
     if (this.isOver) return
-    this.#end({ error: kind, ms: this.#elapsed() }, error)
+    // First of all it is over: what undici reports of the abort is then no news.
+    this.#close({ error: kind, ms: this.#elapsed() })
+    this.#abort?.(error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
 
@@ -121,11 +124,12 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
       const left = this.#owner.patience(this)
       return left > 0 ? this.#rearm(left) : this.#owner.late(this)
     }
+    if (this.#stage === 'unwanted') return this.#drop()
+    const left = this.#owner.exchange.settings.timeouts.body - (this.#paused ? 0 : this.#owner.now() - this.#heardAt)
+    if (left > 0) return this.#rearm(left)
     const error = new Error('the answer stopped coming')
-    if (this.#stage === 'unwanted') return this.#end(this.#outcome(this.#elapsed()), error)
-    const { body } = this.#owner.exchange.settings.timeouts
-    const idle = this.#paused ? 0 : this.#owner.now() - this.#heardAt
-    return idle < body ? this.#rearm(body - idle) : this.stop('timeout', this.#owner.errorFor('timeout', error))
+    this.stop('timeout', this.#owner.errorFor('timeout', error))
+    if (this.#stage === 'held') this.#owner.failed(this, 'timeout', error)
   }
 
   onConnect (abort: (error?: Error) => void): void {
@@ -162,8 +166,8 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onData (chunk: Buffer): boolean {
+    if (this.#heardAt !== 0) this.#heardAt = this.#owner.now()
     if (this.#stage === 'given') {
-      if (this.#heardAt !== 0) this.#heardAt = this.#owner.now()
       if (this.#recipient?.data(chunk) === false) this.#paused = true
       return !this.#paused
     }
@@ -171,7 +175,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     this.#chunks?.push(chunk)
     if (this.#bytes <= SPARE_BYTES) return true
     if (this.#stage === 'held') this.#paused = true
-    else this.#end(this.#outcome(this.#elapsed()), new Error('the answer is not wanted'))
+    else this.#drop()
     return !this.#paused
   }
 
@@ -224,10 +228,9 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     this.#timer = setTimeout(expire, ms, this)
   }
 
-  /** Closes first: what undici reports of the abort is then no news. */
-  #end (outcome: Outcome, error: Error): void {
-    this.#close(outcome)
-    this.#abort?.(error)
+  #drop (): void {
+    this.#close(this.#outcome(this.#elapsed()))
+    this.#abort?.(new Error('the answer is not wanted'))
   }
 
   #close (outcome: Outcome): void {
