@@ -14,7 +14,7 @@ const CLOSE_WITHIN = 3000
  */
 const HTTP_ITSELF = /^(?:h2c?$|http\/|tls\/)/i
 
-/** Where upgrades are forwarded: at and below these segments. The router settles those that have a colon. */
+/** Where upgrades are forwarded: at and below these segments. What a segment with a colon matches is the router's to say. */
 interface Place {
   readonly segments: readonly string[]
   readonly methods: readonly string[]
@@ -32,7 +32,7 @@ export class Upgrades {
   readonly #sockets = new Set<Socket>()
   #cut: NodeJS.Timeout | undefined
 
-  /** `hangUp` ends what was upgraded: a server that is to close would wait for it. */
+  /** `tunnels.hangUp` ends what was upgraded: a server that is to close would wait for it. */
   constructor (app: FastifyInstance, tunnels: { hangUp: () => void }) {
     this.#app = app
     this.#tunnels = tunnels
@@ -54,9 +54,9 @@ export class Upgrades {
     const { server } = this.#app
     const emit = server.emit
     // What is taken here must not reach other listeners, each of which would answer it as well.
-    const first = (event: string, ...told: unknown[]): boolean => {
-      if (event === 'upgrade' && this.#take(told[0] as IncomingMessage, told[2] as Buffer)) return true
-      return Reflect.apply(emit, server, [event, ...told])
+    const first = (...told: unknown[]): boolean => {
+      if (told[0] === 'upgrade' && this.#take(told[1] as IncomingMessage, told[3] as Buffer)) return true
+      return Reflect.apply(emit, server, told)
     }
     server.emit = first as typeof emit
     // With any listener Node answers no such request itself, and without one it tells nobody.
