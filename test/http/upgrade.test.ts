@@ -133,6 +133,21 @@ t.test('hooks run, and may refuse', async t => {
   await over(gateway)
 })
 
+t.test('a 101 that cannot be sent ends on both sides', async t => {
+  const peer = await startWsPeer(t)
+  const gateway = await startGateway(t, {
+    peers: of(peer),
+    routes: [{ prefix: '/shop', service: 'shop', websocket: true, onRequest: async (_request, reply) => { reply.header('x-bad', 'a\nb') } }]
+  })
+  const client = new RawClient(t, portOf(gateway.url))
+  client.socket.write(asking('/shop', 'websocket', 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n'))
+  await until(() => client.hasEnded)
+  t.match(client.got, /^HTTP\/1\.1 50\d /)
+  await over(gateway)
+  await until(() => peer.open.size === 0)
+  t.same(peer.codes, [1006])
+})
+
 t.test('an answer other than 101 is an answer', async t => {
   const large = randomBytes(4 * 2 ** 20).toString('latin1')
   const peer = await startUpgradePeer(t, (request, socket) => {
