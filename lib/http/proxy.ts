@@ -43,7 +43,11 @@ const plain = Object.freeze({})
 function rewritten (request: FastifyRequest, depth: number, rewritePrefix: string): Target {
   const { path, query } = targetOf(request)
   let at = 0
-  for (let segment = 0; segment < depth && at !== -1; segment++) at = path.indexOf('/', at + 1)
+  for (let segment = 0; segment < depth && at !== -1; segment++) {
+    // The router may have been told to take several slashes for one.
+    while (path[at + 1] === '/') at++
+    at = path.indexOf('/', at + 1)
+  }
   const rest = at === -1 ? '' : path.slice(at)
   if (rest === '') return { path: rewritePrefix, query }
   return { path: rewritePrefix.endsWith('/') ? rewritePrefix + rest.slice(1) : rewritePrefix + rest, query }

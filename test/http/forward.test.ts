@@ -342,6 +342,14 @@ t.test('an onResponse that throws, and a status that does not exist', async t =>
   t.match(gateway.app.upstreams.status().services.find(({ name }) => name === 'odd')?.peers[0], { inflight: 0, errors: { reset: 3 } })
 })
 
+t.test('several slashes that the router takes for one count as one', async t => {
+  const echo = await startEcho(t)
+  const gateway = await startGateway(t, { peers: of(echo), routes: [{ prefix: '/shop/api', service: 'shop' }] }, undefined, { routerOptions: { ignoreDuplicateSlashes: true } })
+  for (const [asked, at] of [['/shop/api/x', '/x'], ['//shop///api/x', '/x'], ['/shop/api//x', '//x']] as const) {
+    t.equal(JSON.parse((await gateway.send(asked)).body).url, at, asked)
+  }
+})
+
 t.test('registered under a prefix, asked by a whole URL, and no way around rewritePrefix', async t => {
   const echo = await startEcho(t)
   const app = Fastify({ forceCloseConnections: true })
