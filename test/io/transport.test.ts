@@ -203,3 +203,52 @@ t.test('reply.forward may say how one request is repeated', async t => {
   }
   t.match((await app.inject('/bad')).json(), { code: 'FST_UPSTREAM_BAD_OPTION' })
 })
+
+t.test('Retry-After: the peer is degraded until then, and nobody asks it; the client does not wait', async t => {
+  const { ask, app, peers } = await begin(t, 2)
+  const [first, second] = peers
+  const told = () => app.upstreams.status().services[0]?.peers.find(({ id }) => id === first?.id)
+  const busy: Step = (request, response) => {
+    request.resume()
+    response.writeHead(503, { 'retry-after': '1' }).end('busy')
+  }
+  const asked = Date.now()
+  const { answer, attempts } = await ask('GET', 'none', busy)
+  t.match([answer.status, attempts.map(({ peer }) => peer)], [200, [first?.id, second?.id]])
+  t.match(told(), { state: 'degraded', reason: /503 with Retry-After: 1 s/ })
+  const until_ = Date.parse(String(told()?.until))
+  t.ok(until_ >= asked + 990 && until_ <= Date.now() + 1010, `until ${told()?.until}`)
+  for (let i = 0; i < 10; i++) t.same((await ask('GET', 'none')).attempts.map(({ peer }) => peer), [second?.id])
+  t.equal(first?.hits, 1)
+  // Of what nobody else takes it gets its part: rather a busy peer than none.
+  t.same((await ask('GET', 'none', 503)).attempts.map(({ peer }) => peer), [second?.id, first?.id])
+  await until(() => told()?.state !== 'degraded', { what: 'the end of it', timeout: 2000 })
+  t.ok(Date.now() >= until_ - 10, 'not before its time')
+  t.same((await ask('GET', 'none')).attempts.map(({ peer }) => peer), [first?.id])
+})
+
+t.test('only a 503 is followed by a pause, of up to 25 ms', async t => {
+  const { registry, plan, seen } = await startScript(t, 2)
+  // Chance at its worst, from the moment that the gateway takes it over.
+  const { random } = Math
+  t.teardown(() => { Math.random = random })
+  Math.random = () => 0.9999
+  const { send } = await startGateway(t, { peers: registry, routes, outlier: false, retry: { budget: plenty } })
+  Math.random = random
+  const quickest = async (step: Step): Promise<number> => {
+    let least = Infinity
+    for (let i = 0; i < 8; i++) {
+      const id = `${String(step)} ${i}`
+      plan(id, step)
+      const started = performance.now()
+      await send('/x', { headers: { 'x-id': id } })
+      least = Math.min(least, performance.now() - started)
+      t.equal(seen(id).length, 2)
+    }
+    return least
+  }
+  const plain = await quickest(502)
+  const paused = await quickest(503)
+  t.ok(plain < 20 && paused >= 24 && paused < 45, `${plain.toFixed(1)} ms after 502, ${paused.toFixed(1)} ms after 503`)
+  t.ok(await quickest('reset') < 20)
+})
