@@ -14,9 +14,6 @@
 /** @type {Config} */
 const defaults = { port: 0, upstreams: ['127.0.0.1:9001', '127.0.0.1:9002', '127.0.0.1:9003'], services: 0, dist: null }
 
-/** Connections to each upstream, where a contender asks for a bound; more than the load generator ever opens. */
-export const CONNECTIONS = 128
-
 function memory () {
   // Twice, because what the first one finalizes is only then garbage.
   globalThis.gc?.()

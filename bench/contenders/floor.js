@@ -4,7 +4,10 @@
  */
 import { createServer } from 'node:http'
 import { Pool } from 'undici'
-import { CONNECTIONS, listen, run } from './common.js'
+import { listen, run } from './common.js'
+
+/** To each upstream; more than the load generator ever opens. */
+const CONNECTIONS = 128
 
 const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding'])
 
