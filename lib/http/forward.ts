@@ -36,7 +36,6 @@ interface Outgoing extends Forwarding {
   fields: Fields
   host: string | undefined
   readonly extra: ForwardingOptions['headers']
-  readonly startedAt: number
   /** The same client request, forwarded before to no avail. */
   readonly previous: Outgoing | undefined
 }

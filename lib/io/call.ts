@@ -65,13 +65,14 @@ export class Call implements Owner {
   #backoff: NodeJS.Timeout | undefined
   #isSettled = false
 
-  constructor (means: Means, exchange: Exchange, message: Message, recipient: Recipient) {
+  /** `startedAt` is when the request was to be forwarded, epoch ms: its time runs from then. */
+  constructor (means: Means, exchange: Exchange, message: Message, recipient: Recipient, startedAt: number) {
     this.#means = means
     this.exchange = exchange
     this.#message = message
     this.#recipient = recipient
-    this.#startedAt = means.clock()
-    this.#deadline = this.#startedAt + exchange.total
+    this.#startedAt = startedAt
+    this.#deadline = startedAt + exchange.total
   }
 
   start (): void {

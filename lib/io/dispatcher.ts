@@ -81,7 +81,7 @@ export class UpstreamDispatcher extends Dispatcher {
     const { method } = options
     const limit = isIdempotent(method) && exchange.retry !== false ? exchange.retry.bodyBytes : null
     const { body, end } = given(options.body, limit, clock)
-    const call = new Call(this.#means, exchange, { path, method, fields, host: undefined, body, upgrade }, recipient)
+    const call = new Call(this.#means, exchange, { path, method, fields, host: undefined, body, upgrade }, recipient, startedAt)
     const ended = (status: number): void => {
       end()
       const at = clock()

@@ -67,7 +67,7 @@ export class Transport {
     const recipient = upgrade === null
       ? new ReplyRecipient(callback, forwarding, method)
       : new UpgradeRecipient(callback, forwarding, method, upgrade, this.#tunnels)
-    const call = new Call(this.means, exchange, message, recipient)
+    const call = new Call(this.means, exchange, message, recipient, forwarding.startedAt)
     forwarding.stop = call
     call.start()
   }

@@ -28,6 +28,8 @@ export interface Upgrade {
 /** One client request as the HTTP surface hands it to the transport. They find each other by `FORWARDING`. */
 export interface Forwarding {
   readonly exchange: Exchange
+  /** When the client's request was to be forwarded, epoch ms. */
+  readonly startedAt: number
   /** What is asked of the peer, byte for byte: path and query. */
   readonly target: string
   /** Without those of the connection, and without `host`. */
