@@ -4,13 +4,11 @@ import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, T
 import { CLIENT_CLOSED, type ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
-import type { Fields } from '../picker/forwarding.js'
-import type { Picker } from '../picker/picker.js'
 import { Attempt } from './attempt.js'
-import type { Pools } from './pools.js'
+import type { Means, Message } from './message.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
-import { isInHand, Upload, UploadLate, type Body } from './upload.js'
+import { isInHand, Upload, UploadLate } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
 const BACKOFF = 25
@@ -24,29 +22,6 @@ class ClientLeft extends Error {
   constructor () {
     super('the client left before it was answered')
   }
-}
-
-/** What is sent to a peer, the same in each attempt but for the Host, which may be the peer's own. */
-export interface Message {
-  readonly path: string
-  readonly method: string
-  /** Without `host`. */
-  readonly fields: Fields
-  /** The Host that the request came with, if any. */
-  readonly host: string | undefined
-  readonly body: Body
-  /** The protocol asked for, or null. */
-  readonly upgrade: string | null
-}
-
-/** What calls share. */
-export interface Means {
-  readonly picker: Picker
-  readonly pools: Pools
-  /** Epoch ms. */
-  readonly clock: () => number
-  readonly random: () => number
-  readonly isSynced: () => boolean
 }
 
 /** Carries one request through its attempts, within one deadline, until one answer stands or nothing can be done. */
