@@ -22,7 +22,7 @@ export interface Surroundings {
 export interface Contender {
   readonly name: string
   readonly title: string
-  /** Given after `--contenders`; variants of ours go with `ours`. */
+  /** Given after `--contenders`; variants go with what they are variants of. */
   readonly chosenAs: string
   readonly start: (around: Surroundings) => Promise<Running>
 }
@@ -57,8 +57,7 @@ export async function startBackends (answer: number, hosts: number, cores: Cores
 }
 
 function inNode (name: string, title: string, file = name, options: NodeOptions = {}): Contender {
-  const chosenAs = file === 'ours' && options.before !== true ? 'ours' : name
-  return { name, title, chosenAs, start: around => startNode(name, file, around, options) }
+  return { name, title, chosenAs: options.before === true ? name : file, start: around => startNode(name, file, around, options) }
 }
 
 /** All that can be measured here, in the order of the table. `before` is a folder of another build of ours. */
@@ -70,6 +69,8 @@ export function contenders (before: string | null): Contender[] {
     inNode('ours-2000-services', 'ours, 2,000 services', 'ours', { services: 2000 }),
     inNode('bare', '@fastify/reply-from'),
     inNode('floor', 'node:http and undici'),
+    inNode('floor-200-peers', 'floor, 200 pools', 'floor', { many: true }),
+    inNode('floor-2000-services', 'floor, 6,000 pools', 'floor', { services: 2000 }),
     inNode('fastify-http-proxy', '@fastify/http-proxy'),
     inNode('fast-gateway', 'fast-gateway'),
     inNode('http-proxy', 'http-proxy'),

@@ -58,7 +58,7 @@ function judge (target: Target, found: Ratio | undefined): Judged[] {
 
 /** All figures of a workload. */
 export function digest (workload: Workload, contenders: readonly Contender[], samples: readonly Sample[]): Result {
-  const against = [...new Set([workload.reference, ...workload.only === null ? ['floor', 'before'] : []])]
+  const against = [...new Set([workload.reference, 'floor', 'before'])]
   const figures = contenders.map(({ name, title }): Figures => {
     const own = samples.filter(({ contender }) => contender === name)
     const middle = (measure: Exclude<keyof Sample, 'contender' | 'disturbed'>): number => median(own.map(sample => sample[measure]))

@@ -24,11 +24,10 @@ interface Work {
 function planned (options: Options, before: string | null): Work[] {
   const there = contenders(before)
   const chosen = choose('contenders', options.contenders, there, ({ chosenAs }) => chosenAs)
-  const variants = new Set(workloads.flatMap(({ only }) => only ?? []).filter(name => name !== 'ours'))
   return choose('only', options.only, workloads, ({ name }) => name)
     .map(workload => ({
       workload,
-      contenders: chosen.filter(({ name }) => workload.only === null ? !variants.has(name) : workload.only.includes(name))
+      contenders: chosen.filter(({ name, chosenAs }) => workload.only === null ? name === chosenAs : workload.only.includes(name))
     }))
     .filter(work => work.contenders.length > 0)
 }

@@ -22,7 +22,7 @@ export interface Workload {
   readonly warmUp: number
   /** The contender whose figures the ratios of the others are taken against. */
   readonly reference: string
-  /** The only contenders that take part; null for all but the variants of ours. */
+  /** The only contenders that take part; null for all but variants. */
   readonly only: readonly string[] | null
   /** Loopback addresses of the backends, three ports each. */
   readonly hosts: number
@@ -52,16 +52,23 @@ export const workloads: readonly Workload[] = [
   { ...usual, name: 'post-10k', title: 'POST of 10 KiB, answered with 5 B', method: 'POST', sent: 10 * 1024, targets: [atMost('bare', 0.90)] },
   // Fewer connections, because what is under way when the time is over is work that no request was counted for.
   { ...usual, name: 'get-1m', title: 'GET of 1 MiB', answer: 1024 * 1024, connections: 16, warmUp: 1000, targets: [atMost('bare', 0.95)] },
-  { ...usual, name: 'peers-200', title: 'GET of 5 B, ours with 200 peers against ours with 3', reference: 'ours', only: ['ours', 'ours-200-peers'], hosts: 67 },
+  {
+    ...usual,
+    name: 'peers-200',
+    title: 'GET of 5 B, 200 peers against 3',
+    reference: 'ours',
+    only: ['ours', 'ours-200-peers', 'floor', 'floor-200-peers'],
+    hosts: 67
+  },
   {
     ...usual,
     name: 'services-2000',
-    title: 'GET of 5 B over 2,000 paths, ours with 2,000 services of 3 peers against ours with one service',
+    title: 'GET of 5 B over 2,000 paths, 2,000 services of 3 peers against one service',
     path: '/s',
     paths: 2000,
     // Ten for each of the 6,000 peers.
     warmUp: 60_000,
     reference: 'ours',
-    only: ['ours', 'ours-2000-services']
+    only: ['ours', 'ours-2000-services', 'floor', 'floor-2000-services']
   }
 ]

@@ -7,7 +7,7 @@
  * @typedef {object} Config
  * @property {number} port 0 for any free one
  * @property {string[]} upstreams `host:port` of the backends; contenders without a balancer take the first
- * @property {number} services how many services the registry holds; 0 for one that all paths belong to (only ours)
+ * @property {number} services how many services the registry holds; 0 for one that all paths belong to (only ours and floor)
  * @property {string | null} dist the folder of our built package; null for this checkout's (only ours)
  */
 

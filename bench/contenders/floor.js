@@ -69,8 +69,10 @@ class Response {
   }
 }
 
-await run(({ port, upstreams }) => {
-  const pools = upstreams.map(address => new Pool(`http://${address}`, { connections: CONNECTIONS }))
+await run(({ port, upstreams, services }) => {
+  // It knows no services, but as many pools may be gone through in turn as services would have.
+  const addresses = Array.from({ length: Math.max(services, 1) }, () => upstreams).flat()
+  const pools = addresses.map(address => new Pool(`http://${address}`, { connections: CONNECTIONS }))
   let turn = 0
   const server = createServer((req, res) => {
     const raw = req.rawHeaders
