@@ -117,7 +117,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     this.#owner.stop('aborted')
   }
 
-  /** Its time is over, unless something was heard meanwhile. */
+  /** Its time is over, unless something was heard meanwhile. What came while this process was busy has been read by now. */
   expired (): void {
     if (this.isOver) return
     if (this.#stage === 'waiting') {
@@ -246,5 +246,5 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
 }
 
 function expire (attempt: Attempt): void {
-  attempt.expired()
+  setImmediate(() => attempt.expired())
 }

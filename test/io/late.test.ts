@@ -4,6 +4,7 @@ import t from 'tap'
 import type { UpstreamEtcdOptions } from '../../lib/index.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer, type PeerOptions } from '../fixtures/peer.js'
+import { startPeerProcesses } from '../fixtures/peer-process.js'
 import { startScript, type Step } from '../fixtures/script.js'
 import { until } from '../fixtures/wait.js'
 
@@ -79,6 +80,21 @@ t.test('time-outs come when they are due', async t => {
     })
     t.ok(earliest >= ms - 2 && earliest < ms + 20 && median < ms + 60, `${name}: ${ms} ms, and it took ${told}`)
   }
+})
+
+t.test('what came while the gateway was busy is read before it says that nothing came', async t => {
+  const [peer] = await startPeerProcesses(t, 1)
+  await peer?.tell({ delay: 60 })
+  const gateway = await startGateway(t, { peers: { shop: { [peer?.id ?? '']: {} } }, routes, timeouts: { headers: 150, total: 150 } })
+  t.equal((await gateway.send('/', { headers: { 'x-id': 'first' } })).status, 200)
+  const answer = gateway.send('/', { headers: { 'x-id': 'second' } })
+  await until(() => peer?.read().has('second'), { what: 'the request at the peer' })
+  // After the input of this turn of the loop; the next one begins with timers.
+  setImmediate(() => {
+    const busy = performance.now() + 300
+    while (performance.now() < busy);
+  })
+  t.equal((await answer).status, 200)
 })
 
 t.test('clients that stop in the middle of an upload are told so, and no peer is blamed', async t => {
