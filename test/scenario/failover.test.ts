@@ -85,11 +85,11 @@ t.test('a peer killed with -9: no failed GET, no failed POST that it had not rea
 t.test('a peer that hangs: no failed GET, no failed POST that had not reached it', async t => {
   const { peers, gateway, load, told } = await begin(t, {
     retry: { on: ['connect', 'reset', 'timeout', 502, 503, 504] },
-    timeouts: { headers: 250 }
+    timeouts: { headers: 500 }
   })
   const [hung] = peers
   await hung.stop()
-  await load.more(1000)
+  await load.more(900)
   const results = await load.stop()
   t.comment(summary(results))
   allWorked(t, peers)
