@@ -13,8 +13,8 @@ const SPARE_BYTES = 65536
 /** How long an unwanted answer may take to end by itself, ms. */
 const SPARE_TIME = 1000
 
-/** What undici says of requests that it will not send, or not to their end. */
-const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH'])
+/** What undici says of requests that it will not send, or not to their end; the last one when all is cut at our own end. */
+const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'UND_ERR_DESTROYED'])
 
 /** Waiting for headers; answered, and held until something better comes; handed on; not wanted. */
 type Stage = 'waiting' | 'held' | 'given' | 'unwanted'

@@ -1,28 +1,20 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
-import { CLIENT_CLOSED, type ErrorKind } from '../logger/outcome.js'
+import type { ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
 import { Attempt } from './attempt.js'
+import { ClientLeft, UploadLate } from './client-errors.js'
 import type { Means, Message } from './message.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
-import { isInHand, Upload, UploadLate } from './upload.js'
+import { isInHand, isWhole, Upload } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
 const BACKOFF = 25
 /** `Retry-After` in seconds; a date is not worth a guess about the peer's clock. */
 const SECONDS = /^\d+$/
-
-/** Why an attempt was stopped; nobody is there to be told but the log, under nginx's status for it. */
-class ClientLeft extends Error {
-  readonly statusCode = CLIENT_CLOSED
-
-  constructor () {
-    super('the client left before it was answered')
-  }
-}
 
 /** Carries one request through its attempts, within one deadline, until one answer stands or nothing can be done. */
 export class Call implements Owner {
@@ -63,9 +55,9 @@ export class Call implements Owner {
   stop (kind: 'aborted' | 'timeout'): void {
     // Streams say so at their end, too.
     if (this.#isSettled && this.#attempt?.isOver !== false) return
-    clearTimeout(this.#backoff)
+    this.#endBackoff()
     const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
-    this.#attempt?.stop(kind, error)
+    if (this.#attempt !== null) this.#attempt.stop(kind === 'timeout' ? this.#blame(this.#attempt) : kind, error)
     if (kind === 'aborted') {
       this.#held?.stop(kind, error)
       this.#held = null
@@ -82,16 +74,19 @@ export class Call implements Owner {
 
   /** No headers came in time. */
   late (attempt: Trial): void {
-    if (this.#message.body instanceof Upload && this.#message.body.isAwaited) {
+    if (this.now() >= this.#deadline) return this.stop('timeout')
+    const kind = this.#blame(attempt)
+    if (this.#isUploadAwaited) {
       const late = new UploadLate()
-      attempt.stop('aborted', late)
+      attempt.stop(kind, late)
       return this.#giveUp(late)
     }
-    if (this.now() >= this.#deadline) return this.stop('timeout')
     const error = new Error(`no answer within ${this.exchange.settings.timeouts.headers} ms`)
-    const kind = attempt.isSent ? 'timeout' : 'connect'
     attempt.stop(kind, error)
-    this.failed(attempt, kind, error)
+    if (kind !== 'aborted') return this.failed(attempt, kind, error)
+    // All its connections are busy.
+    this.exchange.exclude(attempt.pick.state)
+    if (!this.exchange.mayMoveOn() || !this.#next(this.now())) this.#giveUp(new QueueFullError(this.#service))
   }
 
   /** The headers of `attempt` are there. */
@@ -117,6 +112,7 @@ export class Call implements Owner {
     this.#failure = error
     if (attempt === this.#held) this.#held = null
     if (attempt !== this.#attempt || this.#isSettled) return
+    if (this.#means.pools.isClosed) return this.#giveUp(new NoPeerError(this.#service, { cause }))
     this.exchange.exclude(attempt.pick.state)
     if (kind === 'connect' && this.exchange.mayMoveOn()) {
       if (!this.#next(this.now())) this.#giveUp(error)
@@ -154,23 +150,49 @@ export class Call implements Owner {
     return this.exchange.service.name
   }
 
+  /** The client does not send what a peer would take. */
+  get #isUploadAwaited (): boolean {
+    const { body } = this.#message
+    return body instanceof Upload && body.isAwaited
+  }
+
+  /** What an attempt whose time is over counts as: against the peer only when the peer had its time. */
+  #blame (attempt: Trial): ErrorKind {
+    const { connect, headers } = this.exchange.settings.timeouts
+    const had = this.now() - attempt.startedAt
+    if (this.#isUploadAwaited) return 'aborted'
+    if (!attempt.isSent) return had < connect ? 'connect' : 'aborted'
+    return had < Math.min(headers, this.exchange.total) / 2 ? 'aborted' : 'timeout'
+  }
+
   #mayRepeat (reason: ErrorKind | number, at: number): boolean {
     const { method, body } = this.#message
-    return at < this.#deadline && this.exchange.mayRepeat(reason, method, isInHand(body), at)
+    const isReady = typeof reason === 'number' ? isWhole(body) : isInHand(body)
+    return at < this.#deadline && this.exchange.mayRepeat(reason, method, isReady, at)
   }
 
   /** A repetition that was paid for out of the budget. */
   #retry (): void {
-    if (this.#next(this.now())) return
-    this.exchange.refund(this.now())
+    this.#backoff = undefined
+    const at = this.now()
+    if (at < this.#deadline && this.#next(at)) return
+    this.exchange.refund(at)
     this.#giveUp(this.#failure ?? this.#nobody())
+  }
+
+  /** The repetition that waits will not take place. */
+  #endBackoff (): void {
+    if (this.#backoff === undefined) return
+    clearTimeout(this.#backoff)
+    this.#backoff = undefined
+    this.exchange.refund(this.now())
   }
 
   /** Makes the next attempt. False when nobody is left to try. */
   #next (at: number): boolean {
     const { picker, pools } = this.#means
     const { exchange } = this
-    const pick = exchange.next(picker, at)
+    const pick = pools.isClosed ? undefined : exchange.next(picker, at)
     if (pick === undefined) return false
     const { path, method, fields, host, body, upgrade } = this.#message
     const { settings } = exchange

@@ -21,6 +21,9 @@ export class Pools {
   /** Pools that finish what is under way. */
   readonly #closing = new Set<Pool>()
 
+  /** Nothing may be sent any more. */
+  isClosed = false
+
   /** The pool for a peer under these settings. One made under others finishes its requests and closes. */
   for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false): Pool {
     const { allowH2 } = settings.pool
@@ -41,6 +44,7 @@ export class Pools {
 
   /** Closes everything; what is still under way after 4 s is cut. */
   async close (): Promise<void> {
+    this.isClosed = true
     for (const state of [...this.#pools.keys(), ...this.#upgrades.keys()]) this.release(state)
     const cut = setTimeout(() => {
       for (const pool of this.#closing) pool.destroy().catch(() => {})

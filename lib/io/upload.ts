@@ -6,15 +6,6 @@ import type { FormData } from 'undici'
 /** How long a client may go on sending what nobody will read, ms, before its connection is closed; nginx's lingering close. */
 const LINGER = 5000
 
-/** What a client is told that did not send what it announced; no peer's fault. */
-export class UploadLate extends Error {
-  readonly statusCode = 408
-
-  constructor () {
-    super('the rest of the request did not come in time')
-  }
-}
-
 /** What one attempt reads: the upload from its beginning. That it is destroyed does not concern the client's connection. */
 class Part extends Readable {
   readonly #upload: Upload
@@ -73,6 +64,11 @@ export class Upload {
   /** Whether a further attempt could be given all of it. */
   get isInHand (): boolean {
     return this.#inHand
+  }
+
+  /** Whether all of it has come and was kept. */
+  get isWhole (): boolean {
+    return this.#inHand && this.#isOver && this.error === null
   }
 
   /** Whether nothing of it has come yet, not even its end. */
@@ -148,9 +144,14 @@ export class Upload {
 /** What of a body is sent: bytes in hand, what can be read again at will, or what is still coming. */
 export type Body = Buffer | string | Blob | FormData | Upload | null
 
-/** Whether the whole body can be sent again. */
+/** Whether the body can be sent again from its beginning once the attempt that had it is over. */
 export function isInHand (body: Body): boolean {
   return !(body instanceof Upload) || body.isInHand
+}
+
+/** The same while that attempt is still there, and may yet want the rest of it. */
+export function isWhole (body: Body): boolean {
+  return !(body instanceof Upload) || body.isWhole
 }
 
 /**
