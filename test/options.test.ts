@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { errors } from '../lib/errors.js'
 import { readOptions, readServiceSettings, serviceDefaults, type UpstreamEtcdOptions } from '../lib/options.js'
+import { pem } from './fixtures/pem.js'
 
 function refusal (raw: unknown): string {
   try {
@@ -58,7 +59,7 @@ function everything (): UpstreamEtcdOptions {
     host: 'peer',
     forwarded: false,
     pool: { connections: 1, keepAlive: 1, allowH2: true },
-    tls: { rejectUnauthorized: false, ca: '-----BEGIN ca', cert: '-----BEGIN cert', key: '-----BEGIN key', serverName: 'a' },
+    tls: { rejectUnauthorized: false, ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key'), serverName: 'a' },
     services: { shop: { check: false, retry: false }, other: { outlier: { minRequests: 5 } } },
     routes: [{
       prefix: '/shop',

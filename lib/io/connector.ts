@@ -28,11 +28,18 @@ export function connector ({ timeout, tls, allowH2 }: ConnectSettings): buildCon
   return (options, callback) => {
     const host = options.hostname.replace(/^\[(.*)\]$/, '$1')
     const servername = serverName ?? (isIP(host) === 0 ? host : '')
+    let socket: { destroy: (error: Error) => void } | undefined
     const timer = setTimeout(() => socket?.destroy(new Error(`no connection within ${timeout} ms`)), timeout)
-    // Its types promise nothing, and it returns the socket.
-    const socket = connect({ ...options, servername }, (...told) => {
+    try {
+      // Its types promise nothing, and it returns the socket.
+      socket = connect({ ...options, servername }, (...told) => {
+        clearTimeout(timer)
+        callback(...told)
+      }) as unknown as typeof socket
+    } catch (error) {
+      // TLS throws what it cannot work with. Told later, as of any connection that fails, and not from within the call.
       clearTimeout(timer)
-      callback(...told)
-    }) as unknown as { destroy: (error: Error) => void } | undefined
+      queueMicrotask(() => callback(error instanceof Error ? error : new Error(String(error)), null))
+    }
   }
 }

@@ -4,7 +4,7 @@ import { duration, keysOf, layOver, list, serviceName, type Checks, type Read } 
 import { copy } from './copy.js'
 import { entriesOf, exactly, given, isPlain, join } from './names.js'
 import type { EtcdSettings, EtcdTlsSettings, PeersSettings } from './settings.js'
-import { certificate, checkPair, hidden, notEmpty, privateKey } from './tls.js'
+import { certificate, checkMaterial, hidden, notEmpty, privateKey } from './tls.js'
 
 const HOST = /^(?:(https?):\/\/)?([\w.-]+|\[[\da-f:.]+\])(?::(\d{1,5}))?\/?$/i
 const HOST_EXPECTED = 'a host as in http://host:2379, https://host:2379 or host:2379'
@@ -41,7 +41,7 @@ const tlsNames = exactly(keysOf(tlsChecks))
 
 const tls: Read<EtcdTlsSettings> = (value, path) => {
   const result = layOver(tlsChecks, given(value, path, tlsNames), noTls)
-  checkPair(result, path)
+  checkMaterial(result, path)
   return result
 }
 

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2'
 import { get, type IncomingMessage } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
@@ -9,12 +8,12 @@ import t from 'tap'
 import type { ServiceOptions } from '../../lib/options.js'
 import { startGateway } from '../fixtures/gateway.js'
 import { startLoad, summary } from '../fixtures/load.js'
+import { pem } from '../fixtures/pem.js'
 import { startPeerProcesses } from '../fixtures/peer-process.js'
 import { until } from '../fixtures/wait.js'
 
 type T = Parameters<typeof startGateway>[0]
 
-const pem = (name: string): string => readFileSync(new URL(`../fixtures/tls/${name}`, import.meta.url), 'utf8')
 const own = { cert: pem('server.pem'), key: pem('server.key') }
 const ca = pem('ca.pem')
 const routes = [{ prefix: '/', service: 'shop' }]

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { errors } from '../../lib/errors.js'
 import { readOptions, type EtcdSettings } from '../../lib/options.js'
+import { pem } from '../fixtures/pem.js'
 
-const CERT = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
-const KEY = `-----BEGIN ${'PRIVATE KEY'}-----\nMIIE\n-----END ${'PRIVATE KEY'}-----\n`
+const CERT = pem('client.pem')
+const KEY = pem('client.key')
 const noTls = { ca: null, cert: null, key: null, serverName: null }
 const HOST = 'a host as in http://host:2379, https://host:2379 or host:2379'
 

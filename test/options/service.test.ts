@@ -3,6 +3,7 @@ import { errors } from '../../lib/errors.js'
 import { readServiceSettings, serviceDefaults } from '../../lib/options.js'
 import { readRetry, retryOf } from '../../lib/options/service.js'
 import type { ServiceSettings } from '../../lib/store/settings.js'
+import { pem } from '../fixtures/pem.js'
 
 function read (raw: unknown, base = serviceDefaults, path = ''): ServiceSettings {
   return readServiceSettings(raw, base, path)
@@ -18,8 +19,8 @@ function refusal (raw: unknown, base = serviceDefaults, path = ''): string {
   return 'accepted'
 }
 
-const CERT = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
-const KEY = `-----BEGIN ${'PRIVATE KEY'}-----\nMIIE\n-----END ${'PRIVATE KEY'}-----\n`
+const CERT = pem('client.pem')
+const KEY = pem('client.key')
 const DURATION = 'a number from 1 to 2147483647 (ms)'
 const SHARE = 'a number from 0 to 1'
 const COUNT = 'an integer from 1 to 1000'
