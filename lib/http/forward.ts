@@ -108,13 +108,14 @@ export class Forwarder {
       asStream: options.onResponse !== undefined,
       upgrade,
       stop: null,
+      answer: null,
       extra: options.headers,
       startedAt: this.#gateway.now(),
       previous
     }
   }
 
-  /** Counts the client request once it is over, and stops what is under way when the client leaves. */
+  /** Counts the client request once it is over, and stops what is under way then. */
   #account (raw: Raw, outgoing: Outgoing): void {
     if (raw[FORWARDING] === undefined) raw.on('close', this.#onClose)
     raw[FORWARDING] = outgoing
@@ -127,7 +128,9 @@ export class Forwarder {
     const left = raw.statusCode !== 101 && !(raw.writableFinished ?? raw.writableEnded)
     const status = left ? CLIENT_CLOSED : raw.statusCode
     for (let outgoing = raw[FORWARDING]; outgoing !== undefined; outgoing = outgoing.previous) {
-      if (left) outgoing.stop?.stop('aborted')
+      // An answer need not have been read because there was one: a hook may have put something else in its place.
+      if (left || outgoing.answer === null) outgoing.stop?.stop('aborted')
+      else outgoing.answer.discard()
       this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at)
     }
   }

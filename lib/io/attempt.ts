@@ -92,7 +92,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     if (this.isOver) return
     // First of all it is over: what undici reports of the abort is then no news.
     this.#close({ error: kind, ms: this.#elapsed() })
-    this.#abort?.(error)
+    if (!this.#owner.endUpload(error)) this.#abort?.(error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
 
@@ -111,10 +111,6 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     if (this.isOver) return
     this.#heardAt = this.#owner.now()
     this.#rearm(this.#owner.exchange.settings.timeouts.body)
-  }
-
-  abandon (): void {
-    this.#owner.stop('aborted')
   }
 
   /** Its time is over, unless something was heard meanwhile. What came while this process was busy has been read by now. */

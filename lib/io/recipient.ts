@@ -12,8 +12,8 @@ export interface Answer {
   resume: () => void
   /** From here on it comes as a stream: silence is bounded by `timeouts.body`. */
   watchBody: () => void
-  /** Whoever wanted it is gone. */
-  abandon: () => void
+  /** Nobody wants it: reads the rest of a short one, for the connection's sake, and ends any other. */
+  discard: () => void
 }
 
 /** Who a request's answer is for. Told `failed`, or `head` and what follows it; `end` and `broken` are the last words. */

@@ -31,7 +31,8 @@ class ResponseBody extends Readable {
   }
 
   override _destroy (error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#answer.abandon()
+    // Where the client has left, the attempt was stopped before anybody could come here.
+    this.#answer.discard()
     callback(error)
   }
 }
@@ -80,6 +81,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
 
   head (answer: Answer): void {
     this.#answer = answer
+    this.#forwarding.answer = this
     if (waiting.push(this) === 1) passOver.then(settle)
   }
 
@@ -111,6 +113,12 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     this.#body.destroy(error)
   }
 
+  /** The client was answered. What is still to come, if anything, is wanted by nobody; who reads it all the same is told. */
+  discard (): void {
+    if (this.#body === null) this.#answer?.discard()
+    else this.#body.destroy()
+  }
+
   failed (error: Error): void {
     this.runInAsyncScope(this.#callback, undefined, error)
   }
@@ -129,7 +137,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
       this.runInAsyncScope(this.#callback, undefined, null, { statusCode, headers, body })
     } catch (error) {
       // A hook threw, or Node will not send such headers. Nobody above us could tell the client.
-      answer.abandon()
+      answer.discard()
       this.failed(error as Error)
     }
   }

@@ -17,8 +17,6 @@ export interface Trial extends Answer {
   hold: () => void
   /** This answer is the one that stands. */
   give: (recipient: Recipient) => void
-  /** Nobody wants the answer: reads the rest of a short one, for the connection's sake, and ends any other. */
-  discard: () => void
   /** Ends it, whatever it is doing, as `kind`. */
   stop: (kind: ErrorKind, error: Error) => void
 }
@@ -30,6 +28,8 @@ export interface Owner {
   readonly isUploadBroken: boolean
   /** Nothing of what the client sends has come, and the headers wait for it. */
   readonly isUploadUntouched: boolean
+  /** Ends what the client still sends where that is the way to end an attempt; false where it is not. */
+  endUpload: (error: Error) => boolean
   /** Epoch ms. */
   now: () => number
   /** How long the attempt may still wait for headers, ms. */
@@ -40,8 +40,6 @@ export interface Owner {
   failed: (trial: Trial, kind: ErrorKind, cause: Error) => void
   /** The peer has agreed to another protocol; `socket` is the connection. */
   upgraded: (trial: Trial, socket: Duplex) => void
-  /** The client left. */
-  stop: (kind: 'aborted') => void
   /** The error that a client is told. */
   errorFor: (kind: ErrorKind, cause: Error) => Error
 }

@@ -45,6 +45,8 @@ export interface Forwarding {
   readonly upgrade: Upgrade | null
   /** Set by the transport while there is something to stop. */
   stop: { stop: (kind: 'aborted' | 'timeout') => void } | null
+  /** Set by the transport once there is an answer: what of it is not over may be given up. */
+  answer: { discard: () => void } | null
 }
 
 /** Where the transport finds the forwarding among the headers: a symbol is copied along and never sent. */

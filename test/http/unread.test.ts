@@ -1,0 +1,42 @@
+import t from 'tap'
+import { startGateway, type TestGateway } from '../fixtures/gateway.js'
+import { startPeer } from '../fixtures/peer.js'
+import { until } from '../fixtures/wait.js'
+
+const routes = [{ prefix: '/shop', service: 'shop' }]
+/** More than all buffers on the way hold. */
+const LARGE = Buffer.alloc(3_000_000)
+
+const serviceOf = ({ app }: TestGateway) => app.upstreams.status().services[0]
+
+t.test('an answer that nobody reads ends with the client\'s response, under its own status', async t => {
+  const peer = await startPeer(t, { handler: (_request, response) => { response.writeHead(200, { 'content-type': 'a/b' }).end(LARGE) } })
+  const hang = await startPeer(t, { handler: () => {} })
+  const gateway = await startGateway(t, { peers: { shop: { [peer.id]: {} }, slow: { [hang.id]: {} } }, pool: { connections: 2 }, outlier: false }, app => {
+    app.get('/instead', (_request, reply) => reply.forward('shop', { onResponse: (_request, reply) => { reply.removeHeader('content-length').send('mine') } }))
+    app.get('/throws', { onSend: async () => { throw new Error('mine') } }, (_request, reply) => reply.forward('shop'))
+    app.get('/page', { onSend: async (_request, reply) => { reply.removeHeader('content-length'); return 'mine' } }, (_request, reply) => reply.forward('shop'))
+    app.get('/nothing', { onSend: async (_request, reply) => { reply.code(204).removeHeader('content-length'); return null } }, (_request, reply) => reply.forward('shop'))
+    app.get('/sooner', (_request, reply) => {
+      reply.forward('slow')
+      setTimeout(() => reply.send('mine'), 50)
+    })
+  })
+  for (const path of ['/instead', '/throws', '/page', '/nothing', '/sooner']) {
+    const answers = await gateway.sendMany(4, path)
+    t.same(new Set(answers.map(({ status }) => status)), new Set([path === '/throws' ? 500 : path === '/nothing' ? 204 : 200]), path)
+    await until(() => gateway.app.upstreams.status().services.every(({ inflight }) => inflight === 0), { what: `end of what is in flight after ${path}`, timeout: 3000 })
+  }
+  t.match(serviceOf(gateway)?.peers[0], { responses: { '2xx': 16 }, errors: { aborted: 0, reset: 0 } })
+  await gateway.app.upstreams.drain('shop', peer.id)
+})
+
+t.test('who leaves a short answer unread leaves the connection to others', async t => {
+  const peer = await startPeer(t, { handler: (_request, response) => { response.writeHead(200, { 'content-type': 'a/b' }); response.write('a'); setTimeout(() => response.end('b'), 20) } })
+  const gateway = await startGateway(t, { peers: { shop: { [peer.id]: {} } }, routes: [{ ...routes[0], prefix: '/shop', service: 'shop', onSend: async (_request, reply) => { reply.removeHeader('content-length'); return 'mine' } }] })
+  for (let i = 0; i < 3; i++) {
+    t.match(await gateway.send('/shop'), { status: 200, body: 'mine' })
+    await until(() => serviceOf(gateway)?.inflight === 0)
+  }
+  t.equal(peer.connections, 1)
+})
