@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { stringify } from 'node:querystring'
-import type { FastifyRequest } from 'fastify'
 
 /** The path and the query of a request, as they came. */
 export interface Target {
@@ -9,8 +8,8 @@ export interface Target {
   readonly query: string
 }
 
-/** A URL's host and scheme, when the request line named a whole URL (RFC 9112, 3.2.2). */
-const ABSOLUTE = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i
+/** A URL's scheme and authority, when the request line named a whole URL (RFC 9112, 3.2.2). */
+const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
 
 /** What was asked for. A fragment is no part of a request and is left out. */
 export function targetOf ({ raw: { url = '/' } }: { raw: Pick<IncomingMessage, 'url'> }): Target {
@@ -51,13 +50,26 @@ export function refuseTraversal (path: string): void {
   }
 }
 
-/** Throws (400) for more than one Host, of which the next server may believe another (RFC 9112, 3.2). */
-export function refuseTwoHosts ({ raw: { rawHeaders } }: FastifyRequest): void {
+/**
+ * Throws (400) for more than one Host, of which the next server may believe another (RFC 9112, 3.2). The authority of a
+ * whole URL is one too: it would have to take the place of a Host that differs (3.2.2), which the router has believed.
+ */
+export function refuseTwoHosts ({ raw: { rawHeaders, headers: { host }, url = '/' } }: { raw: Pick<IncomingMessage, 'rawHeaders' | 'headers' | 'url'> }): void {
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    if (name.length === 4 && name.toLowerCase() === 'host' && ++hosts > 1) {
-      throw Object.assign(new Error('more than one Host'), { statusCode: 400 })
-    }
+    if (name.length === 4 && name.toLowerCase() === 'host' && ++hosts > 1) throw twoHosts()
   }
+  if (url.startsWith('/') || host === undefined) return
+  const [, scheme = '', authority = ''] = ABSOLUTE.exec(url) ?? []
+  if (scheme !== '' && plain(authority, scheme) !== plain(host, scheme)) throw twoHosts()
+}
+
+function twoHosts (): Error {
+  return Object.assign(new Error('more than one Host'), { statusCode: 400 })
+}
+
+/** An authority in lower case and without the port that its scheme implies. */
+function plain (authority: string, scheme: string): string {
+  return authority.toLowerCase().replace(/s$/i.test(scheme) ? /:(?:443)?$/ : /:(?:80)?$/, '')
 }

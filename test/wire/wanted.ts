@@ -40,6 +40,8 @@ function refused (observed: Observed, status: string, body: object): Observed {
 const OF_THE_CONNECTION = ['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'http2-settings']
 const OF_THE_ANSWERS_CONNECTION = ['connection', 'keep-alive', 'proxy-connection', 'upgrade', 'te']
 const DOTS = /(?:^|[/?]|%2f)(?:\.|%2e){2}|(?:\.|%2e){2}(?:\/|%2f)/i
+/** Whole URLs of the host that Host names. */
+const WHOLE = /^https?:\/\/client\.example(?:[/?]|$)/
 const NOT_FORWARDED = { statusCode: 400, error: 'Bad Request', message: 'the request cannot be forwarded' }
 const pathOf = (target = ''): string => target.split('?', 1)[0] ?? ''
 const namedBy = (headers: readonly Header[] = []): string[] => headers.filter(([name]) => name === 'connection').map(([, value]) => value.toLowerCase())
@@ -71,8 +73,14 @@ export const wanted: readonly Wanted[] = [
   {
     what: 'A request whose target is a whole URL is forwarded by its path.',
     reason: 'RFC 9112, 3.2.2: a server must accept it. Bare answers 500.',
-    concerns: ({ asked }) => /^https?:/.test(asked.target ?? ''),
+    concerns: ({ asked }) => WHOLE.test(asked.target ?? ''),
     as: exchanged => asking(exchanged, { target: exchanged.asked.target?.replace(/^https?:\/\/[^/?]*/, '').replace(/^(?!\/)/, '/') ?? '/' })
+  },
+  {
+    what: 'A request whose target is a whole URL of another host than Host names is refused with 400.',
+    reason: 'RFC 9112, 3.2.2: the URL would have to replace Host, by which the request was routed. Bare answers 500.',
+    concerns: ({ asked }) => /^https?:/.test(asked.target ?? '') && !WHOLE.test(asked.target ?? ''),
+    change: observed => refused({ ...observed, atPeer: [] }, '400 Bad Request', NOT_FORWARDED)
   },
   {
     what: 'A path with a backslash is refused with 400.',
