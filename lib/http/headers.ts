@@ -32,16 +32,15 @@ export function passedOn (request: FastifyRequest, headers: IncomingHttpHeaders,
   return fields
 }
 
-/** Appends this hop to X-Forwarded-For, and sets X-Forwarded-Proto and -Host, which include what a trusted client sent. */
+/** Appends this hop to X-Forwarded-For, and sets X-Forwarded-Proto and -Host, in which what a trusted client sent counts. */
 function addForwarded (request: FastifyRequest, fields: Array<string | string[]>, before: string | string[] | undefined, own: ReadonlyMap<string, unknown> | undefined): void {
   const { remoteAddress = '' } = request.raw.socket
   const chain = before !== undefined && isTrusted(request) ? [before, remoteAddress].flat().filter(hop => hop !== '').join(', ') : remoteAddress
-  if (own === undefined) {
-    fields.push('x-forwarded-for', chain, 'x-forwarded-proto', request.protocol, 'x-forwarded-host', request.host)
-    return
-  }
-  const said: Array<[string, string]> = [['x-forwarded-for', chain], ['x-forwarded-proto', request.protocol], ['x-forwarded-host', request.host]]
-  for (const [name, value] of said) if (!own.has(name)) fields.push(name, value)
+  if (own?.has('x-forwarded-for') !== true) fields.push('x-forwarded-for', chain)
+  if (own?.has('x-forwarded-proto') !== true) fields.push('x-forwarded-proto', request.protocol)
+  const { host } = request
+  // Clients of HTTP/1.0 need not name one.
+  if (host !== '' && own?.has('x-forwarded-host') !== true) fields.push('x-forwarded-host', host)
 }
 
 /** Fastify lists more than the socket's own address exactly when it trusts whoever is behind the socket. */
