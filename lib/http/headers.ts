@@ -21,7 +21,7 @@ export function passedOn (request: FastifyRequest, headers: IncomingHttpHeaders,
   for (const name in headers) {
     const value = headers[name]
     if (value === undefined || NOT_PASSED_ON.has(name) || own?.has(name) === true) continue
-    if (forwarded && name.startsWith('x-forwarded-')) {
+    if (forwarded && (name === 'forwarded' || name.startsWith('x-forwarded-'))) {
       // What the client says of others counts only when Fastify's `trustProxy` trusts it, but for what is said anew below.
       if (name === 'x-forwarded-for') before = value
       else if (isTrusted(request) && name !== 'x-forwarded-proto' && name !== 'x-forwarded-host') fields.push(name, value)
