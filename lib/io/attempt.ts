@@ -92,7 +92,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
     if (this.isOver) return
     // First of all it is over: what undici reports of the abort is then no news.
     this.#close({ error: kind, ms: this.#elapsed() })
-    if (!this.#owner.endUpload(error)) this.#abort?.(error)
+    this.#abort?.(error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
 

@@ -6,7 +6,7 @@ import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
 import { Attempt } from './attempt.js'
 import { ClientLeft, UploadLate } from './client-errors.js'
-import type { Means, Message } from './message.js'
+import { hostFor, type Means, type Message } from './message.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
 import { isInHand, isWhole, Upload } from './upload.js'
@@ -239,10 +239,4 @@ export class Call implements Owner {
     if (picker.isFull(service, this.now())) return new QueueFullError(service.name)
     return isSynced() ? new NoPeerError(service.name) : new NotReadyError(service.name)
   }
-}
-
-/** `client` is what the request came with. */
-function hostFor (mode: string, client: string | undefined, peer: string): string {
-  if (mode === 'client') return client ?? peer
-  return mode === 'peer' ? peer : mode
 }

@@ -1,6 +1,7 @@
-import { isIP } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import type { TlsSettings } from '../store/settings.js'
+import { readFirst } from './read-first.js'
 
 /** How to connect to a peer. */
 export interface ConnectSettings {
@@ -34,6 +35,8 @@ export function connector ({ timeout, tls, allowH2 }: ConnectSettings): buildCon
       // Its types promise nothing, and it returns the socket.
       socket = connect({ ...options, servername }, (...told) => {
         clearTimeout(timer)
+        const [, connection] = told
+        if (connection instanceof Socket && !('alpnProtocol' in connection && connection.alpnProtocol === 'h2')) readFirst(connection)
         callback(...told)
       }) as unknown as typeof socket
     } catch (error) {

@@ -25,3 +25,9 @@ export interface Means {
   readonly random: () => number
   readonly isSynced: () => boolean
 }
+
+/** The Host that a peer is told; `client` is what the request came with. */
+export function hostFor (mode: string, client: string | undefined, peer: string): string {
+  if (mode === 'client') return client ?? peer
+  return mode === 'peer' ? peer : mode
+}

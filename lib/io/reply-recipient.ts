@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { Forwarding } from '../picker/forwarding.js'
+import { isGone, type Forwarding } from '../picker/forwarding.js'
 import type { Answer, Recipient } from './recipient.js'
 
 /** What reply-from is given: undici's response, as far as it reads it. */
@@ -128,7 +128,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     const answer = this.#answer
     if (answer === null) return
     if (this.#error !== null) return this.failed(this.#error)
-    if (this.#forwarding.client.destroyed) return this.failed(new Error('the client left before its answer could be sent'))
+    if (isGone(this.#forwarding.client)) return this.failed(new Error('the client left before its answer could be sent'))
     const { statusCode, headers } = answer
     // Node throws at a response that announces trailers and cannot have any.
     if (headers.trailer !== undefined && !this.#mayTrail()) delete headers.trailer
@@ -180,7 +180,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     const { client } = this.#forwarding
     const send = (): void => {
       // `flushHeaders` would write them as UTF-8.
-      if (!client.headersSent && !client.destroyed) client.write(NO_BYTES)
+      if (!client.headersSent && !isGone(client)) client.write(NO_BYTES)
     }
     // Trailers go with chunks, and an empty answer would have none.
     client.once('pipe', this.#hasTrailers ? send : () => setImmediate(send))

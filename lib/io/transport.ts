@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { FORWARDING, type Forwarding } from '../picker/forwarding.js'
+import { FORWARDING, isGone, type Forwarding } from '../picker/forwarding.js'
 import { isIdempotent } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
 import type { PeerState } from '../store/peer.js'
@@ -64,7 +64,7 @@ export class Transport {
   #start (forwarding: Forwarding, method: string, body: Body, callback: ForwardCallback): void {
     const { exchange, target, fields, host, upgrade } = forwarding
     const message = { path: target, method, fields, host, body, upgrade: upgrade === null ? null : upgrade.protocol }
-    if (forwarding.client.destroyed) return callback(new Error('the client left before its request could be sent'))
+    if (isGone(forwarding.client)) return callback(new Error('the client left before its request could be sent'))
     const recipient = upgrade === null
       ? new ReplyRecipient(callback, forwarding, method)
       : new UpgradeRecipient(callback, forwarding, method, upgrade, this.#tunnels)

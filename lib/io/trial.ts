@@ -28,8 +28,6 @@ export interface Owner {
   readonly isUploadBroken: boolean
   /** Nothing of what the client sends has come, and the headers wait for it. */
   readonly isUploadUntouched: boolean
-  /** Ends what the client still sends where that is the way to end an attempt; false where it is not. */
-  endUpload: (error: Error) => boolean
   /** Epoch ms. */
   now: () => number
   /** How long the attempt may still wait for headers, ms. */

@@ -68,7 +68,7 @@ t.test('an upload that goes on past timeouts.total is a time-out, and its peer i
 
 t.test('waiting for a connection of our own blames no peer, and is told as what it is', async t => {
   const held: ServerResponse[] = []
-  const peer = await startPeer(t, (request, response) => {
+  const peer = await startPeer(t, (_request, response) => {
     // An answer that goes on, and keeps its connection.
     response.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders()
     held.push(response)

@@ -122,6 +122,10 @@ t.test('an early answer to an upload comes whole, and the next request works', a
       request.pause()
       response.writeHead(413, { 'content-type': 'text/plain', 'content-length': refusal.length })
       response.write(refusal)
+    },
+    'closes in order': (request, response) => {
+      request.resume()
+      response.writeHead(413, { 'content-type': 'text/plain', connection: 'close' }).end(refusal)
     }
   }
   for (const [way, refuse] of Object.entries(ways)) {
