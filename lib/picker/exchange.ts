@@ -1,5 +1,5 @@
 import type { ErrorKind } from '../logger/outcome.js'
-import type { PeerState } from '../store/peer.js'
+import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { RetrySettings, ServiceSettings } from '../store/settings.js'
 import { budgetOf } from './budget.js'
@@ -56,6 +56,7 @@ export class Exchange {
 
   /** The peer for the next attempt, never one that was tried; undefined when nobody is left. */
   next (picker: Picker, now: number): Pick | undefined {
+    if (this.#tried !== undefined) this.#excludeReturned(this.#tried)
     const pick = picker.pick(this.service, this.#tried, now)
     if (pick === undefined) return undefined
     this.upstream.peer = pick.peer.id
@@ -87,6 +88,14 @@ export class Exchange {
   /** The repetition that `mayRepeat` allowed did not take place. */
   refund (now: number): void {
     budgetOf(this.service).refund(now)
+  }
+
+  /** A peer whose registration went and came back meanwhile is known anew, and still the one that was tried. */
+  #excludeReturned (tried: Set<PeerState>): void {
+    for (const { peer } of tried) {
+      const current = this.service.peers.get(identityOf(peer))
+      if (current !== undefined) tried.add(current)
+    }
   }
 
   #hasAttempts (retry: RetrySettings): boolean {

@@ -33,6 +33,30 @@ t.test('an exchange tries other peers, and remembers each attempt', async t => {
   t.equal(typeof FORWARDING, 'symbol', 'which is never sent')
 })
 
+t.test('a peer that was tried stays so when its registration goes and comes back meanwhile', async t => {
+  const world = worldOf({ a: {} })
+  const exchange = new Exchange(world.service, 1000)
+  const next = (): string | undefined => {
+    const pick = exchange.next(world.picker, world.now)
+    pick?.done(OK, world.now)
+    if (pick !== undefined) exchange.exclude(pick.state)
+    return pick?.peer.id
+  }
+  t.equal(next(), 'a')
+  for (let times = 0; times < 3; times++) {
+    world.remove('a')
+    t.equal(next(), undefined, 'while it is gone')
+    world.put('a')
+    t.equal(next(), undefined, 'and when it is back')
+  }
+  world.put('b')
+  t.equal(next(), 'b', 'another is no such peer')
+  world.remove('b')
+  world.put('b', { scheme: 'https' })
+  t.equal(next(), 'b', 'nor is one at the same address by another scheme')
+  t.equal(new Exchange(world.service, 1000).next(world.picker, world.now) === undefined, false, 'other requests may go there')
+})
+
 t.test('what was never sent moves on, whatever its method, as often as `attempts` says', async t => {
   for (const attempts of [0, 1, 2]) {
     const world = worldOf({ a: {}, b: {}, c: {}, d: {} })
