@@ -360,7 +360,7 @@ t.test('registered under a prefix, asked by a whole URL, and no way around rewri
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const ask = async (target: string) => await raw({ url } as TestGateway, `GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close`)
   t.match(await ask('/api/shop/hello'), /"url":"\/v2\/public\/hello"/)
-  t.match(await ask('http://any.example/api/shop/hello?q=1'), /"url":"\/v2\/public\/hello\?q=1"/)
+  t.match(await ask('http://x/api/shop/hello?q=1'), /"url":"\/v2\/public\/hello\?q=1"/)
   for (const target of ['/api/shop/x\\..\\..\\..\\admin', '/api/shop/x\\admin']) t.match(await ask(target), /^HTTP\/1\.1 400 /, target)
   t.equal(echo.hits, 2)
 })
