@@ -5,7 +5,7 @@ import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../er
 import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
-import { FORWARDING, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
+import { FORWARDING, isGone, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
 import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
@@ -28,7 +28,7 @@ declare module 'fastify' {
 
 type From = (this: FastifyReply, source: string | undefined, options: FastifyReplyFromHooks) => FastifyReply
 type Forwarded = FastifyRequest & { [FORWARDING]?: Outgoing }
-type Raw = ServerResponse & { [FORWARDING]?: Outgoing }
+type Raw = ServerResponse & { [FORWARDING]?: Outgoing, readonly stream?: ClientStream }
 
 /** A forwarding as this side knows it: with what is needed to finish its fields and to count it. */
 interface Outgoing extends Forwarding {
@@ -75,7 +75,7 @@ export class Forwarder {
     const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total, retry)
     request.upstream = exchange.upstream
     // Who left before we came here is counted, and no peer hears of it.
-    if (reply.raw.destroyed) {
+    if (isGone(reply.raw)) {
       this.#gateway.logger.request(service, CLIENT_CLOSED, 0, this.#gateway.now())
       return reply.hijack()
     }
@@ -124,8 +124,7 @@ export class Forwarder {
   /** One listener for all: a closure for each request would be paid by everybody. */
   #closed (raw: Raw): void {
     const at = this.#gateway.now()
-    // What was upgraded was answered, however its connection has ended.
-    const left = raw.statusCode !== 101 && !(raw.writableFinished ?? raw.writableEnded)
+    const left = hasLeft(raw)
     const status = left ? CLIENT_CLOSED : raw.statusCode
     for (let outgoing = raw[FORWARDING]; outgoing !== undefined; outgoing = outgoing.previous) {
       // An answer need not have been read because there was one: a hook may have put something else in its place.
@@ -134,6 +133,14 @@ export class Forwarder {
       this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at)
     }
   }
+}
+
+/** Whether the client was gone before all was said. */
+function hasLeft ({ statusCode, stream, writableEnded, writableFinished }: Raw): boolean {
+  // By HTTP/2 the end of the stream, whatever it was, makes a response finished.
+  if (stream !== undefined) return !writableEnded || stream.aborted || stream.rstCode !== 0
+  // What was upgraded was answered, however its connection has ended.
+  return statusCode !== 101 && !(writableFinished ?? writableEnded)
 }
 
 /** The body of a method whose bodies Fastify does not look at; null when there is none. */

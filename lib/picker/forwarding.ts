@@ -3,15 +3,31 @@ import type { Exchange } from './exchange.js'
 /** Header fields, names in lower case and values in turn: the cheapest form to make and to send. */
 export type Fields = ReadonlyArray<string | string[]>
 
+/** One stream of a client's HTTP/2 connection. */
+export interface ClientStream {
+  readonly destroyed: boolean
+  /** The client ended it, or it was ended, in the middle of what we say. */
+  readonly aborted: boolean
+  /** Why it has ended; 0 when nothing was wrong. */
+  readonly rstCode: number
+}
+
 /** The client's side of a forwarded request, as far as an answer under way needs it. */
 export interface ClientSide {
   readonly headersSent: boolean
-  readonly destroyed: boolean
+  /** By HTTP/2 it is the stream's to say. */
+  readonly destroyed?: boolean
+  readonly stream?: ClientStream
   readonly req: { readonly httpVersion: string }
   readonly socket: unknown
   write: (chunk: Uint8Array) => boolean
   addTrailers: (trailers: Record<string, string>) => void
   once: (event: 'pipe', listener: () => void) => unknown
+}
+
+/** Whether nothing can be told this client any more. */
+export function isGone (client: ClientSide): boolean {
+  return client.destroyed ?? client.stream?.destroyed === true
 }
 
 /** That a request asks for another protocol, and how its client is told that a peer has agreed. */
