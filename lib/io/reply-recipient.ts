@@ -4,6 +4,7 @@ import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { isGone, type Forwarding } from '../picker/forwarding.js'
+import { cut, unrepeat } from './client.js'
 import type { Answer, Recipient } from './recipient.js'
 
 /** What reply-from is given: undici's response, as far as it reads it. */
@@ -38,7 +39,7 @@ class ResponseBody extends Readable {
 }
 
 /** Trailers that would change what was already said (RFC 9110, 6.5.1). */
-const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host', 'connection', 'set-cookie'])
+const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host', 'connection', 'set-cookie', 'http2-settings'])
 
 /** Answers whose headers were there in one pass of the parser; looked at when the pass is over. */
 let waiting: ReplyRecipient[] = []
@@ -120,7 +121,12 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   }
 
   failed (error: Error): void {
-    this.runInAsyncScope(this.#callback, undefined, error)
+    try {
+      this.runInAsyncScope(this.#callback, undefined, error)
+    } catch {
+      // Not even an error can be told, and nobody above us could do anything about it.
+      cut(this.#forwarding.client)
+    }
   }
 
   /** Hands over what is there. */
@@ -130,6 +136,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     if (this.#error !== null) return this.failed(this.#error)
     if (isGone(this.#forwarding.client)) return this.failed(new Error('the client left before its answer could be sent'))
     const { statusCode, headers } = answer
+    if (this.#forwarding.client.stream !== undefined) unrepeat(headers)
     // Node throws at a response that announces trailers and cannot have any.
     if (headers.trailer !== undefined && !this.#mayTrail()) delete headers.trailer
     const body = this.#isWhole(answer) ? this.#whole() : this.#stream(answer)
@@ -167,7 +174,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     const body = new ResponseBody(answer)
     this.#body = body
     for (const chunk of this.#chunks) body.push(chunk)
-    if (this.#chunks.length === 0 && this.#hasBody()) this.#flush()
+    if (this.#hasBody()) this.#flush()
     this.#chunks = []
     if (!this.#hasBody()) this.#ended = true
     if (this.#ended) body.push(null)
@@ -178,12 +185,23 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   /** Node sends headers with the first byte. Where that is not there yet they go ahead, once all hooks are through. */
   #flush (): void {
     const { client } = this.#forwarding
-    const send = (): void => {
-      // `flushHeaders` would write them as UTF-8.
-      if (!client.headersSent && !isGone(client)) client.write(NO_BYTES)
-    }
+    // By HTTP/2 they are a frame of their own in any case; and what is thrown at them there reaches nobody later on.
+    if (client.stream !== undefined) client.once('pipe', () => this.#sendHeaders())
     // Trailers go with chunks, and an empty answer would have none.
-    client.once('pipe', this.#hasTrailers ? send : () => setImmediate(send))
+    else if (this.#chunks.length === 0) client.once('pipe', () => this.#hasTrailers ? this.#sendHeaders() : setImmediate(() => this.#sendHeaders()))
+  }
+
+  #sendHeaders (): void {
+    const { client } = this.#forwarding
+    if (client.headersSent || isGone(client)) return
+    try {
+      // By HTTP/1 `flushHeaders` would write them as UTF-8.
+      if (client.stream === undefined) client.write(NO_BYTES)
+      else client.flushHeaders()
+    } catch {
+      // A hook has set what Node will not send.
+      cut(client)
+    }
   }
 
   #sendTrailers (names: string[], trailers: IncomingHttpHeaders): void {

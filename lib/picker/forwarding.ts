@@ -10,6 +10,7 @@ export interface ClientStream {
   readonly aborted: boolean
   /** Why it has ended; 0 when nothing was wrong. */
   readonly rstCode: number
+  close: (code: number) => void
 }
 
 /** The client's side of a forwarded request, as far as an answer under way needs it. */
@@ -21,6 +22,8 @@ export interface ClientSide {
   readonly req: { readonly httpVersion: string }
   readonly socket: unknown
   write: (chunk: Uint8Array) => boolean
+  flushHeaders: () => void
+  destroy: () => unknown
   addTrailers: (trailers: Record<string, string>) => void
   once: (event: 'pipe', listener: () => void) => unknown
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer } from '../fixtures/peer.js'
+import { play, startRawPeer, type Script } from '../fixtures/raw.js'
 import { until } from '../fixtures/wait.js'
 
 interface Told {
@@ -48,6 +49,11 @@ async function stage (t: Test, peer: string, options: object = {}, prepare?: (ap
 }
 
 const serviceOf = ({ app }: TestGateway) => app.upstreams.status().services[0]
+
+/** A peer that says the same to everybody. */
+async function says (t: Test, script: Script): Promise<string> {
+  return (await startRawPeer(t, { answer: socket => { play(socket, script).catch(() => {}) } })).id
+}
 
 t.test('a client that leaves ends its attempt at once, by stream and by connection', async t => {
   let open = 0
@@ -98,4 +104,38 @@ t.test('one that leaves in the middle of its answer', async t => {
   stream.close(constants.NGHTTP2_CANCEL)
   await until(() => open === 0, { what: 'the end at the peer', timeout: 1000 })
   t.match(serviceOf(gateway), { inflight: 0, peers: [{ errors: { aborted: 1 } }] })
+})
+
+t.test('fields that a peer repeats do not end the process', async t => {
+  const fields = 'HTTP/1.1 200 OK\r\nx-content-type-options: nosniff\r\nx-content-type-options: nosniff\r\netag: "a"\r\netag: "b"\r\nage: 1\r\nage: 2\r\nvary: a\r\nvary: b\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-type: text/plain\r\n'
+  const expected = { status: 200, body: 'okok', code: 0, headers: { 'x-content-type-options': 'nosniff', etag: '"a"', age: '1', vary: 'a, b', 'set-cookie': ['a=1', 'b=2'] } }
+  for (const script of [[`${fields}content-length: 4\r\n\r\nokok`], [`${fields}content-length: 4\r\n\r\nok`, 40, 'ok'], [`${fields}content-length: 4\r\n\r\n`, 40, 'okok']]) {
+    const gateway = await stage(t, await says(t, script))
+    t.match(await gateway.ask(), expected, `in ${script.length} pieces`)
+    await until(() => serviceOf(gateway)?.inflight === 0)
+  }
+})
+
+t.test('nor do fields that a hook makes impossible, whenever it does', async t => {
+  const peer = await startPeer(t, {
+    handler: (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      if (request.url === '/whole') response.end('ok')
+      else {
+        response.write('o')
+        setTimeout(() => response.end('k'), 40)
+      }
+    }
+  })
+  for (const hook of ['onRequest', 'preHandler'] as const) {
+    const gateway = await stage(t, peer.id, {}, app => {
+      app.addHook(hook, async (request, reply) => { if (request.headers['x-bad'] !== undefined) reply.header('x-content-type-options', ['a', 'b']) })
+    })
+    for (const path of ['/shop/whole', '/shop/parts']) {
+      const { status, code } = await gateway.ask({ ':path': path, 'x-bad': '1' })
+      t.ok(status >= 500 || code !== 0, `${hook} ${path}: ${status} ${code}`)
+      await until(() => serviceOf(gateway)?.inflight === 0)
+      t.match(await gateway.ask({ ':path': path }), { status: 200, body: 'ok', code: 0 })
+    }
+  }
 })
