@@ -107,6 +107,8 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     this.#error = error
     if (this.#body === null) return
     const { client } = this.#forwarding
+    // Node would end the stream as if all were said.
+    if (client.headersSent && client.stream !== undefined) cut(client)
     // Nothing but a reset tells a client that reads until the connection closes that something is missing.
     if (client.headersSent && client.req.httpVersion === '1.0' && client.socket instanceof Socket && !(client.socket instanceof TLSSocket)) {
       client.socket.resetAndDestroy()

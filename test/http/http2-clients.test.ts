@@ -139,3 +139,13 @@ t.test('nor do fields that a hook makes impossible, whenever it does', async t =
     }
   }
 })
+
+t.test('a cut answer does not look complete', async t => {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n'
+  for (const [name, text] of [['a length', `${head}content-length: 100\r\n\r\nok`], ['chunks', `${head}transfer-encoding: chunked\r\n\r\n2\r\nok\r\n`], ['headers alone', `${head}transfer-encoding: chunked\r\n\r\n`]] as const) {
+    const peer = await startRawPeer(t, { answer: socket => { play(socket, [text, 60]).then(() => socket.destroy(), () => {}) } })
+    const gateway = await stage(t, peer.id)
+    t.match(await gateway.ask(), { status: 200, code: constants.NGHTTP2_INTERNAL_ERROR }, name)
+    await until(() => serviceOf(gateway)?.peers[0]?.errors.reset === 1)
+  }
+})
