@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import replyFrom, { type FastifyReplyFromHooks, type FastifyReplyFromOptions } from '@fastify/reply-from'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { NotReadyError, ResetError, ShedError, UnknownServiceError } from '../errors.js'
 import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
-import { FORWARDING, isGone, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
+import { FORWARDING, isGone, whyNot, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
 import { bodyOf } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
@@ -85,6 +86,9 @@ export class Forwarder {
     forwarded[FORWARDING] = outgoing
     this.#account(reply.raw, outgoing)
     if (picker.refuses(service)) return reply.send(new ShedError(name))
+    const body = request.body instanceof Readable ? request.body : outgoing.body
+    const read = body instanceof Readable ? whyNot(body) : null
+    if (read !== null) return reply.send(read)
     const fromOptions = optionsFor(options, bodyOf(request))
     try {
       refuseTwoHosts(request)

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { FORWARDING, isGone, type Forwarding } from '../picker/forwarding.js'
+import { FORWARDING, isGone, whyNot, type Forwarding } from '../picker/forwarding.js'
 import { isIdempotent } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
 import type { PeerState } from '../store/peer.js'
@@ -37,6 +37,9 @@ export class Transport {
     if (!(sent instanceof Readable)) return this.#start(forwarding, method, sent as Body, callback)
     // The parser that reads the headers may be about to read the body, too.
     process.nextTick(() => {
+      // Who read it before us may have gone on meanwhile.
+      const error = whyNot(sent)
+      if (error !== null) return callback(error)
       const { retry } = forwarding.exchange
       const limit = isIdempotent(method) && retry !== false ? retry.bodyBytes : null
       this.#start(forwarding, method, bodyFrom(sent, limit, this.means.clock), callback)

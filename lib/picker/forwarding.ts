@@ -68,5 +68,18 @@ export interface Forwarding {
   answer: { discard: () => void } | null
 }
 
+/** A body that is still to be sent, as far as it tells what became of it. */
+interface Readable {
+  readonly readableDidRead: boolean
+  readonly readableEnded: boolean
+  readonly destroyed: boolean
+}
+
+/** Why this body cannot be sent: some of it went elsewhere, and the rest would pass for the whole. Null when it can. */
+export function whyNot ({ readableDidRead, readableEnded, destroyed }: Readable): Error | null {
+  if (!readableDidRead && !readableEnded && !destroyed) return null
+  return Object.assign(new Error('the body of this request has been read, and cannot be forwarded again'), { statusCode: 500 })
+}
+
 /** Where the transport finds the forwarding among the headers: a symbol is copied along and never sent. */
 export const FORWARDING = Symbol('fastify-upstream-etcd.forwarding')

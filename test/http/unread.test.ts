@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http'
 import t from 'tap'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer } from '../fixtures/peer.js'
@@ -39,4 +40,41 @@ t.test('who leaves a short answer unread leaves the connection to others', async
     await until(() => serviceOf(gateway)?.inflight === 0)
   }
   t.equal(peer.connections, 1)
+})
+
+t.test('a body that was read is not forwarded again, as if the rest of it were the whole', async t => {
+  const seen: string[] = []
+  const refuses = await startPeer(t, { handler: (_request, response) => { response.writeHead(404, { 'content-type': 'text/plain' }).end('no') } })
+  const takes = await startPeer(t, {
+    handler: (request, response) => {
+      let body = ''
+      request.on('data', chunk => { body += String(chunk) })
+      request.on('end', () => { seen.push(body); response.end(`${request.method} ${body}`) })
+    }
+  })
+  const gateway = await startGateway(t, { peers: { shop: { [refuses.id]: {} }, other: { [takes.id]: {} } } }, app => {
+    const again = { onResponse: (_request: unknown, reply: { forward: (service: string) => unknown }, { stream }: { stream: { resume: () => unknown } }) => { stream.resume(); reply.forward('other') } } as object
+    app.all('/parsed', (_request, reply) => reply.forward('shop', again))
+    app.register(async child => {
+      child.removeAllContentTypeParsers()
+      child.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+      child.post('/stream', (_request, reply) => reply.forward('shop', again))
+    })
+  })
+  const answer = await new Promise<{ status: number | undefined, body: string }>((resolve, reject) => {
+    const request = httpRequest(`${gateway.url}/stream`, { method: 'POST', headers: { 'content-type': 'a/b' } }, response => {
+      let body = ''
+      response.on('data', chunk => { body += String(chunk) })
+      response.on('end', () => resolve({ status: response.statusCode, body }))
+      request.end('end')
+    })
+    request.on('error', reject)
+    request.write('start')
+  })
+  t.match(answer, { status: 500, body: /the body of this request has been read/ })
+  t.match(await gateway.send('/stream', { method: 'POST', body: 'small', headers: { 'content-type': 'a/b' } }), { status: 500 })
+  t.same(seen, [], 'no part of it')
+  t.match(await gateway.send('/parsed', { method: 'POST', body: '{"a":1}', headers: { 'content-type': 'application/json' } }), { status: 200, body: 'POST {"a":1}' })
+  t.match(await gateway.send('/parsed'), { status: 200, body: 'GET ' })
+  t.match(await gateway.send('/parsed', { method: 'DELETE' }), { status: 200, body: 'DELETE ' })
 })
