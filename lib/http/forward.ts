@@ -183,14 +183,23 @@ function optionsFor ({ onResponse }: ForwardingOptions, body: ReturnType<typeof 
   return { ...plain, ...body, ...(onResponse === undefined ? {} : { onResponse: caught(onResponse) }) }
 }
 
-/** What a caller's `onResponse` throws is thrown into undici, far from Fastify, unless it is sent as its error here. */
+/**
+ * What a caller's `onResponse` throws is thrown into undici, far from Fastify, and what it rejects with reaches nobody,
+ * unless it is sent as its error here.
+ */
 function caught (onResponse: NonNullable<ForwardingOptions['onResponse']>): NonNullable<ForwardingOptions['onResponse']> {
   return (request, reply, response) => {
-    try {
-      onResponse(request, reply, response)
-    } catch (error) {
+    const failed = (error: unknown): void => {
       response.stream.destroy()
       reply.send(error)
+    }
+    try {
+      // By its type it returns nothing; many are asynchronous all the same.
+      const told: unknown = onResponse(request, reply, response)
+      // What cannot be sent because of what was sent before ends the response.
+      if (told instanceof Promise) told.catch(failed).catch(() => { reply.raw.destroy() })
+    } catch (error) {
+      failed(error)
     }
   }
 }

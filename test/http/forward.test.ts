@@ -335,8 +335,18 @@ t.test('an onResponse that throws, and a status that does not exist', async t =>
   const echo = await startEcho(t)
   const gateway = await startGateway(t, { peers: { ...of(echo), odd: { [`127.0.0.1:${(odd.address() as { port: number }).port}`]: { max_inflight: 1 } } }, routes: [{ prefix: '/odd', service: 'odd' }] }, app => {
     app.get('/throws', (_request, reply) => reply.forward('shop', { onResponse: () => { throw new Error('mine') } }))
+    app.get('/rejects', (_request, reply) => reply.forward('shop', { onResponse: async () => { throw new Error('mine') } }))
+    app.get('/late', (_request, reply) => reply.forward('shop', {
+      onResponse: async (_request, reply, { stream }) => {
+        reply.send(stream)
+        await new Promise(resolve => reply.raw.once('close', resolve))
+        throw new Error('late')
+      }
+    }))
   })
   t.match(await gateway.send('/throws'), { status: 500, body: /mine/ })
+  t.match(await gateway.send('/rejects'), { status: 500, body: /mine/ })
+  t.match(await gateway.send('/late'), { status: 200, body: /"method":"GET"/ })
   await until(() => gateway.app.upstreams.status().services.every(({ inflight }) => inflight === 0), { what: 'the end of the attempt' })
   for (let i = 0; i < 3; i++) t.match(await gateway.send('/odd'), { status: 502, body: /FST_UPSTREAM_RESET/ })
   t.match(gateway.app.upstreams.status().services.find(({ name }) => name === 'odd')?.peers[0], { inflight: 0, errors: { reset: 3 } })
