@@ -7,7 +7,7 @@ import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
 import { FORWARDING, isGone, whyNot, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
-import { bodyOf } from './body.js'
+import { bodyOf, unparsed } from './body.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { lowered, passedOn } from './headers.js'
@@ -107,7 +107,7 @@ export class Forwarder {
       target: '/',
       fields: [],
       host: undefined,
-      body: unparsed(request),
+      body: unparsed(request, previous?.body ?? null),
       client,
       asStream: options.onResponse !== undefined,
       upgrade,
@@ -145,13 +145,6 @@ function hasLeft ({ statusCode, stream, writableEnded, writableFinished }: Raw):
   if (stream !== undefined) return !writableEnded || stream.aborted || stream.rstCode !== 0
   // What was upgraded was answered, however its connection has ended.
   return statusCode !== 101 && !(writableFinished ?? writableEnded)
-}
-
-/** The body of a method whose bodies Fastify does not look at; null when there is none. */
-function unparsed ({ method, raw }: FastifyRequest): Forwarding['body'] {
-  if (method !== 'GET' && method !== 'HEAD') return null
-  const length = raw.headers['content-length']
-  return (length !== undefined && length !== '0') || raw.headers['transfer-encoding'] !== undefined ? raw : null
 }
 
 /** The target at the peer. Throws for a path that may lead elsewhere. */

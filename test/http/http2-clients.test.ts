@@ -149,3 +149,20 @@ t.test('a cut answer does not look complete', async t => {
     await until(() => serviceOf(gateway)?.peers[0]?.errors.reset === 1)
   }
 })
+
+t.test('a body goes on whether it is announced or not', async t => {
+  const echo = await startPeer(t, {
+    handler: (request, response) => {
+      let body = ''
+      request.on('data', chunk => { body += String(chunk) })
+      request.on('end', () => { response.end(`${request.method} ${body}`) })
+    }
+  })
+  const gateway = await stage(t, echo.id)
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'GET']) {
+    for (const headers of [{}, { 'content-type': 'a/b' }, { 'content-length': 5 }]) {
+      t.match(await gateway.ask({ ':method': method, ...headers }, 'hello'), { status: 200, body: `${method} hello` }, `${method} ${Object.keys(headers)}`)
+    }
+    t.match(await gateway.ask({ ':method': method }), { status: 200, body: `${method} ` }, `${method} without`)
+  }
+})

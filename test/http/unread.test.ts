@@ -78,3 +78,26 @@ t.test('a body that was read is not forwarded again, as if the rest of it were t
   t.match(await gateway.send('/parsed'), { status: 200, body: 'GET ' })
   t.match(await gateway.send('/parsed', { method: 'DELETE' }), { status: 200, body: 'DELETE ' })
 })
+
+t.test('a body that Fastify has not come to yet goes on', async t => {
+  const echo = await startPeer(t, {
+    handler: (request, response) => {
+      let body = ''
+      request.on('data', chunk => { body += String(chunk) })
+      request.on('end', () => { response.end(`${request.method} ${request.headers['content-length'] ?? request.headers['transfer-encoding'] ?? 'none'} ${body}`) })
+    }
+  })
+  const gateway = await startGateway(t, { peers: { shop: { [echo.id]: {} } } }, app => {
+    app.route({ method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], url: '/early', onRequest: (_request, reply) => { reply.forward('shop') }, handler: () => {} })
+    app.post('/read', { onRequest: async request => { for await (const _chunk of request.raw); } }, (_request, reply) => reply.forward('shop', { headers: { 'content-length': undefined } }))
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
+  })
+  const chunked = async function * () { yield Buffer.from('hel'); yield Buffer.from('lo') }
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'GET'] as const) {
+    t.match(await gateway.send('/early', { method, body: 'hello', headers: { 'content-type': 'text/plain' } }), { status: 200, body: `${method} 5 hello` })
+    t.match(await gateway.send('/early', { method, body: chunked(), headers: { 'content-type': 'text/plain' } }), { status: 200, body: `${method} chunked hello` })
+    t.match(await gateway.send('/early', { method }), { status: 200, body: new RegExp(`^${method} (?:0|none) $`) })
+  }
+  t.match(await gateway.send('/read', { method: 'POST', body: 'hello', headers: { 'content-type': 'text/plain' } }), { status: 200, body: 'POST 0 ' }, 'what a hook has read is not sent')
+})
