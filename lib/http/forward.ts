@@ -113,6 +113,7 @@ export class Forwarder {
       upgrade,
       stop: null,
       answer: null,
+      broken: null,
       extra: options.headers,
       startedAt: this.#gateway.now(),
       previous
@@ -129,12 +130,13 @@ export class Forwarder {
   #closed (raw: Raw): void {
     const at = this.#gateway.now()
     const left = hasLeft(raw)
-    const status = left ? CLIENT_CLOSED : raw.statusCode
+    // Who was cut off because the peer broke its answer did not leave.
+    const status = left ? raw[FORWARDING]?.broken ?? CLIENT_CLOSED : raw.statusCode
     for (let outgoing = raw[FORWARDING]; outgoing !== undefined; outgoing = outgoing.previous) {
       // An answer need not have been read because there was one: a hook may have put something else in its place.
       if (left || outgoing.answer === null) outgoing.stop?.stop('aborted')
       else outgoing.answer.discard()
-      this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at)
+      this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at, outgoing.previous === undefined)
     }
   }
 }

@@ -103,8 +103,9 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     this.#body?.push(null)
   }
 
-  broken (error: Error): void {
+  broken (error: Error & { statusCode?: number }): void {
     this.#error = error
+    this.#forwarding.broken = error.statusCode ?? null
     if (this.#body === null) return
     const { client } = this.#forwarding
     // Node would end the stream as if all were said.

@@ -33,18 +33,25 @@ export class Logger {
     if (outcome.error === 'aborted') record.window.answer(second, CLIENT_CLOSED, outcome.ms, outcome.ms)
   }
 
-  /** One client request has ended with `status`, `ms` after it came; whatever number of attempts it took. */
-  request (service: Service, status: number, ms: number, now: number): void {
+  /**
+   * One client request has ended with `status`, `ms` after it came; whatever number of attempts it took. One that was
+   * forwarded several times is told for each service, and is `isFirst` once, which is what `tps` counts.
+   */
+  request (service: Service, status: number, ms: number, now: number, isFirst = true): void {
     const second = Math.floor(now / 1000)
+    if (isFirst) this.#count(second)
+    const record = ensureRecord(service, this.seconds, now)
+    record.classes[classOf(status)]++
+    record.window.answer(second, status, ms, ms)
+  }
+
+  #count (second: number): void {
     const slot = second % this.#second.length
     if (this.#second[slot] !== second) {
       this.#second[slot] = second
       this.#requests[slot] = 0
     }
     (this.#requests[slot] as number)++
-    const record = ensureRecord(service, this.seconds, now)
-    record.classes[classOf(status)]++
-    record.window.answer(second, status, ms, ms)
   }
 
   /** Client requests per second over the last `seconds` full seconds (1 … the window). */

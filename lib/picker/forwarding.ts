@@ -66,6 +66,8 @@ export interface Forwarding {
   stop: { stop: (kind: 'aborted' | 'timeout') => void } | null
   /** Set by the transport once there is an answer: what of it is not over may be given up. */
   answer: { discard: () => void } | null
+  /** Set by the transport when the answer stopped in the middle: the status of the error. */
+  broken: number | null
 }
 
 /** A body that is still to be sent, as far as it tells what became of it. */

@@ -89,7 +89,7 @@ t.test('a body that Fastify has not come to yet goes on', async t => {
   })
   const gateway = await startGateway(t, { peers: { shop: { [echo.id]: {} } } }, app => {
     app.route({ method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], url: '/early', onRequest: (_request, reply) => { reply.forward('shop') }, handler: () => {} })
-    app.post('/read', { onRequest: async request => { for await (const _chunk of request.raw); } }, (_request, reply) => reply.forward('shop', { headers: { 'content-length': undefined } }))
+    app.post('/read', { onRequest: async request => { await new Promise(resolve => request.raw.on('data', () => {}).once('end', resolve)) } }, (_request, reply) => reply.forward('shop', { headers: { 'content-length': undefined } }))
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, _payload, done) => { done(null) })
   })
@@ -100,4 +100,36 @@ t.test('a body that Fastify has not come to yet goes on', async t => {
     t.match(await gateway.send('/early', { method }), { status: 200, body: new RegExp(`^${method} (?:0|none) $`) })
   }
   t.match(await gateway.send('/read', { method: 'POST', body: 'hello', headers: { 'content-type': 'text/plain' } }), { status: 200, body: 'POST 0 ' }, 'what a hook has read is not sent')
+})
+
+t.test('an answer that the peer broke is an error of the service, whoever was cut off', async t => {
+  const cut = await startPeer(t, {
+    handler: (request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '100' })
+      response.write('half', () => { if (request.url === '/reset') setTimeout(() => request.socket.destroy(), 30) })
+    }
+  })
+  for (const [path, code] of [['/shop/reset', 502], ['/shop/silence', 504]] as const) {
+    const gateway = await startGateway(t, { peers: { shop: { [cut.id]: {} } }, routes, timeouts: { body: 300 }, outlier: false })
+    await t.rejects(gateway.send(path))
+    await until(() => serviceOf(gateway)?.errorRate === 1, { what: `error rate after ${code}` })
+    const left = new AbortController()
+    const asked = fetch(`${gateway.url}/shop/silence`, { signal: left.signal }).then(async answer => await answer.text())
+    await until(() => serviceOf(gateway)?.inflight === 1)
+    left.abort()
+    await t.rejects(asked)
+    await until(() => serviceOf(gateway)?.peers[0]?.errors.aborted === 1, { what: 'the client that left' })
+    t.match(serviceOf(gateway), { errorRate: 1 }, 'who left counts in neither part of the rate')
+  }
+})
+
+t.test('a request that was forwarded twice is one request, and one of each service', async t => {
+  const peer = await startPeer(t)
+  const gateway = await startGateway(t, { peers: { shop: { [peer.id]: {} }, other: { [peer.id]: {} } } }, app => {
+    app.get('/', (_request, reply) => reply.forward('shop', { onResponse: (_request, reply, response) => { (response.stream as unknown as NodeJS.ReadableStream).resume(); reply.forward('other') } }))
+  })
+  await gateway.sendMany(3, '/')
+  await until(() => gateway.app.upstreams.tps(60) > 0, { what: 'the full second' })
+  t.equal(Math.round(gateway.app.upstreams.tps(60) * 60), 3)
+  t.match(gateway.app.upstreams.status().services.map(({ name, peers }) => [name, peers[0]?.responses['2xx']]), [['other', 3], ['shop', 3]])
 })
