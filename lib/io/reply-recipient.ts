@@ -69,6 +69,8 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   #chunks: Buffer[] = []
   #ended = false
   #hasTrailers = false
+  /** What the peer says of trailers to come; said to the client where they can be sent. */
+  #announced: string | null = null
   #body: ResponseBody | null = null
   #error: Error | null = null
 
@@ -140,8 +142,12 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     if (isGone(this.#forwarding.client)) return this.failed(new Error('the client left before its answer could be sent'))
     const { statusCode, headers } = answer
     if (this.#forwarding.client.stream !== undefined) unrepeat(headers)
-    // Node throws at a response that announces trailers and cannot have any.
-    if (headers.trailer !== undefined && !this.#mayTrail()) delete headers.trailer
+    // Node throws at a response that announces trailers and cannot have any, as where a hook reads the answer and sends another.
+    const { trailer } = headers
+    if (trailer !== undefined) {
+      delete headers.trailer
+      if (this.#mayTrail()) this.#announced = trailer
+    }
     const body = this.#isWhole(answer) ? this.#whole() : this.#stream(answer)
     try {
       this.runInAsyncScope(this.#callback, undefined, null, { statusCode, headers, body })
@@ -154,7 +160,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
 
   /** A Buffer must not bring about headers that the peer did not send, nor replace one. */
   #isWhole ({ headers }: Answer): boolean {
-    return this.#ended && !this.#hasTrailers && !this.#forwarding.asStream && headers.trailer === undefined &&
+    return this.#ended && !this.#hasTrailers && !this.#forwarding.asStream && this.#announced === null &&
       typeof headers['content-type'] === 'string' && MEDIA_TYPE.test(headers['content-type']) && this.#hasBody()
   }
 
@@ -188,6 +194,8 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   /** Node sends headers with the first byte. Where that is not there yet they go ahead, once all hooks are through. */
   #flush (): void {
     const { client } = this.#forwarding
+    const announced = this.#announced
+    if (announced !== null) client.once('pipe', () => { if (!client.headersSent && !client.hasHeader('content-length')) client.setHeader('trailer', announced) })
     // By HTTP/2 they are a frame of their own in any case; and what is thrown at them there reaches nobody later on.
     if (client.stream !== undefined) client.once('pipe', () => this.#sendHeaders())
     // Trailers go with chunks, and an empty answer would have none.

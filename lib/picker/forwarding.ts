@@ -24,6 +24,8 @@ export interface ClientSide {
   write: (chunk: Uint8Array) => boolean
   flushHeaders: () => void
   destroy: () => unknown
+  hasHeader: (name: string) => boolean
+  setHeader: (name: string, value: string) => unknown
   addTrailers: (trailers: Record<string, string>) => void
   once: (event: 'pipe', listener: () => void) => unknown
 }

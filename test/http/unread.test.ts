@@ -133,3 +133,36 @@ t.test('a request that was forwarded twice is one request, and one of each servi
   t.equal(Math.round(gateway.app.upstreams.tps(60) * 60), 3)
   t.match(gateway.app.upstreams.status().services.map(({ name, peers }) => [name, peers[0]?.responses['2xx']]), [['other', 3], ['shop', 3]])
 })
+
+t.test('trailers that a peer announces are announced where they can be sent', async t => {
+  const peer = await startPeer(t, {
+    handler: (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/plain', trailer: 'x-sum' })
+      response.write('abc')
+      setTimeout(() => {
+        response.addTrailers({ 'x-sum': '1' })
+        response.end()
+      }, 20)
+    }
+  })
+  const gateway = await startGateway(t, { peers: { shop: { [peer.id]: {} } }, routes }, app => {
+    app.get('/buffered', {
+      onSend: async (_request, _reply, payload) => {
+        let text = ''
+        for await (const chunk of payload as AsyncIterable<Buffer>) text += String(chunk)
+        return text.toUpperCase()
+      }
+    }, (_request, reply) => reply.forward('shop'))
+    app.get('/length', { onSend: async (_request, reply, payload) => { reply.header('content-length', '3'); return payload } }, (_request, reply) => reply.forward('shop'))
+  })
+  for (const [path, body] of [['/buffered', 'ABC'], ['/length', 'abc']] as const) {
+    const { status, headers, body: got } = await gateway.send(path)
+    t.match({ status, body: got, trailer: headers.trailer, length: headers['content-length'] }, { status: 200, body, trailer: undefined, length: '3' }, path)
+  }
+  const told = await new Promise((resolve, reject) => {
+    httpRequest(`${gateway.url}/shop`, response => {
+      response.resume().on('end', () => resolve({ trailer: response.headers.trailer, trailers: response.trailers }))
+    }).on('error', reject).end()
+  })
+  t.same(told, { trailer: 'x-sum', trailers: { 'x-sum': '1' } })
+})
