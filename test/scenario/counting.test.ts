@@ -43,15 +43,23 @@ t.test('a report equals what the peers counted, to the unit, for every status co
 
 t.test('the sum of response times is what a slow peer makes of it', async t => {
   const peer = await startPeer(t, { delay: 50 })
-  const { app, sendMany } = await startGateway(t, { peers: { slow: { [peer.id]: {} } }, routes: [{ prefix: '/', service: 'slow' }] })
-  await sendMany(1, '/')
+  const { app, send } = await startGateway(t, { peers: { slow: { [peer.id]: {} } }, routes: [{ prefix: '/', service: 'slow' }] })
+  await send('/')
   await secondOver()
   const before = app.upstreams.report('slow').statistics[0]?.rtsum ?? NaN
-  await sendMany(20, '/')
+  // What clients waited holds what the peer took; a busy machine lengthens both.
+  const waited: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const startedAt = performance.now()
+    await send('/')
+    waited.push((performance.now() - startedAt) / 1000)
+  }
   await secondOver()
   const { rtsum = NaN, p50 = NaN } = app.upstreams.report('slow').statistics[0] ?? {}
-  t.ok(Math.abs(rtsum - before - 1) < 0.1, `20 × 50 ms sum up to ${(rtsum - before).toFixed(3)} s`)
-  t.ok(Number(p50) > 0.045 && Number(p50) < 0.06, `the median is ${p50}`)
+  const sum = rtsum - before
+  t.ok(sum > 0.98 && sum <= waited.reduce((a, b) => a + b), `20 × 50 ms sum up to ${sum.toFixed(3)} s`)
+  // Percentiles come from a histogram and are up to 12.5 % off.
+  t.ok(Number(p50) > 0.045 && Number(p50) < Math.max(...waited) * 1.125, `the median is ${p50}`)
 })
 
 t.test('tps counts client requests, not attempts', async t => {
