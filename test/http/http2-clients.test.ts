@@ -123,6 +123,7 @@ t.test('nor do fields that a hook makes impossible, whenever it does', async t =
       if (request.url === '/whole') response.end('ok')
       else {
         response.write('o')
+        // The peer's second half comes in a pass of its own; nothing waits for the clock to be right.
         setTimeout(() => response.end('k'), 40)
       }
     }

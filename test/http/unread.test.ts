@@ -20,6 +20,7 @@ t.test('an answer that nobody reads ends with the client\'s response, under its 
     app.get('/nothing', { onSend: async (_request, reply) => { reply.code(204).removeHeader('content-length'); return null } }, (_request, reply) => reply.forward('shop'))
     app.get('/sooner', (_request, reply) => {
       reply.forward('slow')
+      // The handler gives up while the peer still hangs; it never answers, however long this takes.
       setTimeout(() => reply.send('mine'), 50)
     })
   })
@@ -139,6 +140,7 @@ t.test('trailers that a peer announces are announced where they can be sent', as
     handler: (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain', trailer: 'x-sum' })
       response.write('abc')
+      // A body that does not come whole with its headers.
       setTimeout(() => {
         response.addTrailers({ 'x-sum': '1' })
         response.end()

@@ -5,9 +5,10 @@ import { performance } from 'node:perf_hooks'
 import t, { type Test } from 'tap'
 import { Tunnels } from '../../lib/io/tunnels.js'
 import { Picker, type Pick as Picked } from '../../lib/picker/picker.js'
-import { identityOf, type Peer } from '../../lib/store/peer.js'
+import { identityOf } from '../../lib/store/peer.js'
 import { Service } from '../../lib/store/service.js'
 import { serviceDefaults } from '../../lib/options.js'
+import { peer as registered } from '../fixtures/pure.js'
 import { until } from '../fixtures/wait.js'
 
 /** Both ends of a connection over the loopback. */
@@ -33,24 +34,7 @@ function heard (socket: Duplex): { text: string, hasEnded: boolean } {
 
 function picked (id = '10.0.0.1:80'): Picked {
   const service = new Service('shop', serviceDefaults)
-  const peer: Peer = {
-    id,
-    host: '10.0.0.1',
-    port: 80,
-    scheme: 'http',
-    weight: 1,
-    status: 'up',
-    slowStart: 0,
-    checkUrl: null,
-    startAt: null,
-    priority: 0,
-    zone: null,
-    maxInflight: 0,
-    params: {},
-    key: '',
-    modRevision: 0n,
-    lease: 0n
-  }
+  const peer = registered(id)
   service.put(peer, 0, true)
   const pick = new Picker(() => 0, () => {}, () => {}).pick(service, undefined, 0)
   if (pick === undefined) throw new Error('nobody to pick')

@@ -126,6 +126,7 @@ t.test('clients that leave at any moment leave nothing behind', async t => {
   await Promise.all(Array.from({ length: 200 }, async (_, i) => {
     const client = await open(t, port)
     client.write(says[i % says.length] ?? '')
+    // The moments at which clients leave: what is proven holds for any of them.
     await sleep(i % 7 * 5)
     if (i % 2 === 0) client.resetAndDestroy()
     else client.destroy()
