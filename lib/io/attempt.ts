@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import type { ErrorKind, Outcome } from '../logger/outcome.js'
 import type { AttemptInfo } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
 import { allFields, endToEndFields } from './fields.js'
+import type { Lane, Passenger } from './pool.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
 
@@ -29,7 +29,8 @@ const NO_TRAILERS: IncomingHttpHeaders = Object.freeze({})
  * It is undici's handler in the form that undici's connections speak themselves: the newer one is an adapter around it,
  * with two objects more for each request and headers parsed into one that would have to be taken apart again.
  */
-export class Attempt implements Dispatcher.DispatchHandler, Trial {
+export class Attempt implements Passenger, Trial {
+  lane: Lane | null = null
   readonly pick: Pick
   statusCode = 0
   statusText = ''
@@ -134,6 +135,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onUpgrade (statusCode: number, raw: Buffer[] | string[] | null, socket: Duplex): void {
+    this.#leave(false)
     if (this.isOver) {
       socket.destroy()
       return
@@ -176,6 +178,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onComplete (raw: string[] | null): void {
+    this.#leave(false)
     if (this.isOver) return
     this.#close(this.#outcome(this.#elapsed()))
     const trailers = raw === null || raw.length === 0 ? NO_TRAILERS : endToEndFields(raw)
@@ -184,6 +187,7 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
   }
 
   onError (error: Error & { code?: string }): void {
+    this.#leave(true)
     if (this.isOver) return
     // undici misses the body of a 304 that tells a length, which is the length of what did not change (RFC 9110, 15.4.5).
     if (this.statusCode === 304 && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.onComplete(null)
@@ -202,6 +206,14 @@ export class Attempt implements Dispatcher.DispatchHandler, Trial {
       this.#info.ms = this.#ttfb
     }
     this.pick.answered(statusCode, at)
+  }
+
+  /** The connection is free; undici may say so more than once. */
+  #leave (isBroken: boolean): void {
+    const { lane } = this
+    this.lane = null
+    if (isBroken) lane?.freeLater()
+    else lane?.free()
   }
 
   #elapsed (): number {

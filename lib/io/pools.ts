@@ -1,15 +1,23 @@
-import { Client, Pool, type buildConnector } from 'undici'
+import { Client, Pool as UndiciPool, type buildConnector, type Dispatcher } from 'undici'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { connector } from './connector.js'
+import { Pool, type Passenger } from './pool.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
 /** Requests at the same time on one HTTP/2 connection, unless the peer allows fewer. */
 const STREAMS = 100
 
+/** What carries requests to one peer. */
+interface Carrier {
+  dispatch: (options: Dispatcher.DispatchOptions, passenger: Passenger) => unknown
+  close: () => Promise<void>
+  destroy: () => unknown
+}
+
 interface Held {
-  readonly pool: Pool
+  readonly pool: Carrier
   settings: ServiceSettings
 }
 
@@ -19,13 +27,13 @@ export class Pools {
   /** What upgrades go through where requests may go by HTTP/2, which has none. */
   readonly #upgrades = new Map<PeerState, Held>()
   /** Pools that finish what is under way. */
-  readonly #closing = new Set<Pool>()
+  readonly #closing = new Set<Carrier>()
 
   /** Nothing may be sent any more. */
   isClosed = false
 
   /** The pool for a peer under these settings. One made under others finishes its requests and closes. */
-  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false): Pool {
+  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false): Carrier {
     const { allowH2 } = settings.pool
     return isUpgrade && allowH2
       ? this.#in(this.#upgrades, state, peer, settings, false)
@@ -47,13 +55,13 @@ export class Pools {
     this.isClosed = true
     for (const state of [...this.#pools.keys(), ...this.#upgrades.keys()]) this.release(state)
     const cut = setTimeout(() => {
-      for (const pool of this.#closing) pool.destroy().catch(() => {})
+      for (const pool of this.#closing) pool.destroy()
     }, CLOSE_WITHIN)
     await Promise.all([...this.#closing].map(pool => pool.close().catch(() => {})))
     clearTimeout(cut)
   }
 
-  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, allowH2: boolean): Pool {
+  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, allowH2: boolean): Carrier {
     const held = pools.get(state)
     if (held?.settings === settings) return held.pool
     if (held !== undefined && isSame(held.settings, settings)) {
@@ -67,7 +75,7 @@ export class Pools {
     return pool
   }
 
-  #finish (pool: Pool): void {
+  #finish (pool: Carrier): void {
     this.#closing.add(pool)
     // A pool that is closed twice says so; that it is closed is all we want.
     pool.close().catch(() => {}).finally(() => this.#closing.delete(pool))
@@ -79,17 +87,13 @@ export function originOf (peer: Peer): string {
   return `${peer.scheme}://${peer.id}`
 }
 
-function open (origin: string, { pool, tls, timeouts }: ServiceSettings, allowH2: boolean): Pool {
+function open (origin: string, { pool, tls, timeouts }: ServiceSettings, allowH2: boolean): Carrier {
   const connect = connector({ timeout: timeouts.connect, tls, allowH2 })
-  return new Pool(origin, {
-    connections: pool.connections,
-    keepAliveTimeout: pool.keepAlive,
-    keepAliveMaxTimeout: pool.keepAlive,
-    pipelining: 1,
-    allowH2,
-    connect,
-    ...(allowH2 ? { factory: (target, options) => multiplexed(target, options, connect) } : {})
-  })
+  const { connections, keepAlive } = pool
+  const options = { keepAliveTimeout: keepAlive, keepAliveMaxTimeout: keepAlive, pipelining: 1, connect }
+  if (!allowH2) return new Pool(() => new Client(origin, { ...options, allowH2 }), connections)
+  // Here one connection may carry many, and undici knows how many.
+  return new UndiciPool(origin, { ...options, connections, allowH2, factory: (target, given) => multiplexed(target, given, connect) })
 }
 
 /** A connection that takes many requests at the same time once the peer has agreed to HTTP/2, and one until then. */
