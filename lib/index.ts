@@ -6,7 +6,7 @@ import { upstreamEtcd } from './plugin.js'
 const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
 
 export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors }
-export type { ForwardingOptions } from './http/forwarding-options.js'
+export type { ForwardingOptions, PeerResponse } from './http/forwarding-options.js'
 export type { PublicPeer, PublicPick } from './http/public-pick.js'
 export type { Shown, ShownPeer, ShownService } from './http/show.js'
 export type { PeerStatus, ServiceStatus } from './http/status.js'

@@ -6,7 +6,7 @@ import { BadOptionError, SyncError } from './errors.js'
 import type { CheckTask } from './health/checks.js'
 import { Health } from './health/health.js'
 import type { Verdict } from './health/verdict.js'
-import { Forwarder, takeFrom } from './http/forward.js'
+import { Forwarder } from './http/forward.js'
 import type { Gateway } from './http/gateway.js'
 import { inspect } from './http/inspect.js'
 import { Journal } from './http/journal.js'
@@ -218,7 +218,7 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   const settings = readOptions(options)
   const parts = new Composition(settings, app.log.child({ part: 'upstreams' }))
   const upstreams = new Upstreams(parts, parts.waiters, parts.dispatcher)
-  const forwarder = new Forwarder(parts, takeFrom(app, parts.transport))
+  const forwarder = new Forwarder(parts)
   app.decorate('upstreams', upstreams)
   app.decorateRequest('upstream', null)
   app.decorateReply('forward', function (service, options) {

@@ -1,20 +1,22 @@
-import { Readable } from 'node:stream'
-import type { FastifyReplyFromHooks } from '@fastify/reply-from'
 import type { FastifyRequest } from 'fastify'
 import type { Forwarding } from '../picker/forwarding.js'
 
-type Body = Required<Pick<FastifyReplyFromHooks, 'body' | 'contentType'>>
+/** A body that was parsed, as it goes on. */
+export interface Written {
+  readonly bytes: Uint8Array | string
+  readonly type: string
+}
 
 /**
- * How a parsed body goes on. JSON is written again, `null` and `false` included; text, bytes and streams reply-from
- * passes on by itself, which is `undefined` here. Throws for a body that was parsed to something else.
+ * A parsed body as it goes on: JSON is written again, `null` and `false` included; text and bytes stay. Null for none.
+ * Throws for a body that was parsed to something else.
  */
-export function bodyOf ({ body, headers }: FastifyRequest): Body | undefined {
-  if (body === undefined || body instanceof Readable) return undefined
-  const contentType = headers['content-type'] ?? ''
-  if (/^application\/(?:[^;]+\+)?json\b/i.test(contentType)) return { body: JSON.stringify(body), contentType }
-  if (typeof body !== 'object' || body === null || body instanceof Uint8Array) return undefined
-  throw new Error(`a parsed body of type "${contentType}" cannot be forwarded; JSON, text, bytes and streams can`)
+export function writtenBody ({ body, headers }: FastifyRequest): Written | null {
+  const type = headers['content-type'] ?? 'application/octet-stream'
+  if (/^application\/(?:[^;]+\+)?json\b/i.test(type)) return { bytes: JSON.stringify(body), type }
+  if (body === null || body === '') return null
+  if (typeof body === 'string' || body instanceof Uint8Array) return { bytes: body, type }
+  throw new Error(`a parsed body of type "${type}" cannot be forwarded; JSON, text, bytes and streams can`)
 }
 
 /** A request of HTTP/1 or of HTTP/2. */
@@ -25,8 +27,8 @@ type Raw = FastifyRequest['raw'] & { readonly stream?: { readonly endAfterHeader
  * hook forwards before it would. Null when there is none, or when somebody has read it who is not `taken`: that it is
  * not wanted is then his to say.
  */
-export function unparsed ({ body, raw }: FastifyRequest, taken: Forwarding['body']): Forwarding['body'] {
-  if (body !== undefined || !hasBody(raw)) return null
+export function unparsed ({ raw }: FastifyRequest, taken: Forwarding['body']): Forwarding['body'] {
+  if (!hasBody(raw)) return null
   return raw.readableDidRead && taken !== raw ? null : raw
 }
 

@@ -1,6 +1,15 @@
-import type { FastifyReplyFromHooks } from '@fastify/reply-from'
+import type { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BadOptionError, OptionsError } from '../errors.js'
 import type { RetryOptions } from '../options/types.js'
+
+/** A peer's response as `onResponse` is given it. */
+export interface PeerResponse {
+  readonly statusCode: number
+  /** By names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly stream: Readable
+}
 
 /** What `reply.forward` may be told beside the service. */
 export interface ForwardingOptions {
@@ -16,8 +25,8 @@ export interface ForwardingOptions {
   timeout?: number
   /** Laid over the service's own `retry`; `false` for one attempt. Read once for each object: use it again rather than change it. */
   retry?: RetryOptions | false
-  /** Called instead of sending the response, with reply-from's signature. */
-  onResponse?: FastifyReplyFromHooks['onResponse']
+  /** Called instead of sending the response, as by @fastify/reply-from: status and headers are in `reply`, `stream` is to be read. */
+  onResponse?: (request: FastifyRequest, reply: FastifyReply, response: PeerResponse) => unknown
 }
 
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null

@@ -1,5 +1,6 @@
 import type { Logger } from '../logger/logger.js'
 import type { Settings } from '../options.js'
+import type { Forwarding } from '../picker/forwarding.js'
 import type { Picker } from '../picker/picker.js'
 import type { PeerState } from '../store/peer.js'
 import type { Store } from '../store/store.js'
@@ -24,5 +25,6 @@ export interface Gateway {
   readonly transport: {
     /** The peer takes no new requests: its connections end when what is under way there has. */
     readonly release: (state: PeerState) => void
+    readonly forward: (forwarding: Forwarding) => void
   }
 }

@@ -7,15 +7,6 @@ import { isGone, type Forwarding } from '../picker/forwarding.js'
 import { cut, unrepeat } from './client.js'
 import type { Answer, Recipient } from './recipient.js'
 
-/** What reply-from is given: undici's response, as far as it reads it. */
-export interface ForwardResponse {
-  readonly statusCode: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: Readable | Buffer
-}
-
-export type ForwardCallback = (error: Error | null, response?: ForwardResponse) => void
-
 /** A peer's response body on its way: asks the connection for more only as fast as it is read. */
 class ResponseBody extends Readable {
   readonly #answer: Answer
@@ -41,8 +32,8 @@ class ResponseBody extends Readable {
 /** Trailers that would change what was already said (RFC 9110, 6.5.1). */
 const NO_TRAILERS = new Set(['content-length', 'transfer-encoding', 'content-encoding', 'content-type', 'content-range', 'trailer', 'host', 'connection', 'set-cookie', 'http2-settings'])
 
-/** Answers whose headers were there in one pass of the parser; looked at when the pass is over. */
-let waiting: ReplyRecipient[] = []
+/** The last of the answers whose headers were there in one pass of the parser; they are looked at when it is over. */
+let last: ReplyRecipient | null = null
 
 /** What Fastify takes for a media type; any other it would replace beside a Buffer. */
 const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+[ \t]*(?:;|$)/
@@ -52,45 +43,48 @@ const NO_BYTES = Buffer.alloc(0)
 const passOver = Promise.resolve()
 
 function settle (): void {
-  const settled = waiting
-  waiting = []
-  for (const recipient of settled) recipient.settle()
+  let next: ReplyRecipient | null = last
+  last = null
+  while (next !== null) next = next.settle()
 }
 
 /**
- * Gives a peer's answer to reply-from. One that came whole in one pass of the parser is handed over as one Buffer, which
+ * Gives a peer's answer to the reply. One that came whole in one pass of the parser is handed over as one Buffer, which
  * costs a quarter less than a stream; any other as a stream, at once. So no first byte waits for a last one.
  */
 export class ReplyRecipient extends AsyncResource implements Recipient {
-  readonly #callback: ForwardCallback
   readonly #forwarding: Forwarding
-  readonly #method: string
   #answer: Answer | null = null
-  #chunks: Buffer[] = []
+  /** What is there of the body while nobody reads it: mostly one chunk, so no list is made for it. */
+  #first: Buffer | null = null
+  #rest: Buffer[] | null = null
   #ended = false
   #hasTrailers = false
   /** What the peer says of trailers to come; said to the client where they can be sent. */
   #announced: string | null = null
   #body: ResponseBody | null = null
   #error: Error | null = null
+  /** The answer before this one in the same pass. */
+  #before: ReplyRecipient | null = null
 
-  /** `callback` is called once, where the request came from as far as asynchronous contexts are concerned. */
-  constructor (callback: ForwardCallback, forwarding: Forwarding, method: string) {
+  /** `forwarding` is told where its request came from as far as asynchronous contexts are concerned. */
+  constructor (forwarding: Forwarding) {
     super('UPSTREAM')
-    this.#callback = callback
     this.#forwarding = forwarding
-    this.#method = method
   }
 
   head (answer: Answer): void {
     this.#answer = answer
     this.#forwarding.answer = this
-    if (waiting.push(this) === 1) passOver.then(settle)
+    this.#before = last
+    last = this
+    if (this.#before === null) passOver.then(settle)
   }
 
   data (chunk: Buffer): boolean {
     if (this.#body !== null) return this.#body.push(chunk)
-    this.#chunks.push(chunk)
+    if (this.#first === null) this.#first = chunk
+    else (this.#rest ??= []).push(chunk)
     return true
   }
 
@@ -127,21 +121,27 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
 
   failed (error: Error): void {
     try {
-      this.runInAsyncScope(this.#callback, undefined, error)
+      this.runInAsyncScope(this.#forwarding.failed, this.#forwarding, error)
     } catch {
       // Not even an error can be told, and nobody above us could do anything about it.
       cut(this.#forwarding.client)
     }
   }
 
-  /** Hands over what is there. */
-  settle (): void {
-    const answer = this.#answer
-    if (answer === null) return
+  /** Hands over what is there. Returns who is next. */
+  settle (): ReplyRecipient | null {
+    const before = this.#before
+    this.#before = null
+    if (this.#answer !== null) this.#hand(this.#answer)
+    return before
+  }
+
+  #hand (answer: Answer): void {
     if (this.#error !== null) return this.failed(this.#error)
-    if (isGone(this.#forwarding.client)) return this.failed(new Error('the client left before its answer could be sent'))
+    const { client } = this.#forwarding
+    if (isGone(client)) return this.failed(new Error('the client left before its answer could be sent'))
     const { statusCode, headers } = answer
-    if (this.#forwarding.client.stream !== undefined) unrepeat(headers)
+    if (client.stream !== undefined) unrepeat(headers)
     // Node throws at a response that announces trailers and cannot have any, as where a hook reads the answer and sends another.
     const { trailer } = headers
     if (trailer !== undefined) {
@@ -150,7 +150,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     }
     const body = this.#isWhole(answer) ? this.#whole() : this.#stream(answer)
     try {
-      this.runInAsyncScope(this.#callback, undefined, null, { statusCode, headers, body })
+      this.runInAsyncScope(this.#forwarding.answered, this.#forwarding, statusCode, headers, body)
     } catch (error) {
       // A hook threw, or Node will not send such headers. Nobody above us could tell the client.
       answer.discard()
@@ -166,7 +166,7 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
 
   #hasBody (): boolean {
     const status = this.#answer?.statusCode
-    return this.#method !== 'HEAD' && status !== 204 && status !== 304
+    return this.#forwarding.method !== 'HEAD' && status !== 204 && status !== 304
   }
 
   /** Trailers go with chunks, and those with an answer whose length was not told. */
@@ -175,16 +175,18 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   }
 
   #whole (): Buffer {
-    const [first] = this.#chunks
-    return first !== undefined && this.#chunks.length === 1 ? first : Buffer.concat(this.#chunks)
+    const first = this.#first ?? NO_BYTES
+    return this.#rest === null ? first : Buffer.concat([first, ...this.#rest])
   }
 
   #stream (answer: Answer): Readable {
     const body = new ResponseBody(answer)
     this.#body = body
-    for (const chunk of this.#chunks) body.push(chunk)
-    if (this.#hasBody()) this.#flush()
-    this.#chunks = []
+    if (this.#first !== null) body.push(this.#first)
+    for (const chunk of this.#rest ?? []) body.push(chunk)
+    if (this.#hasBody()) this.#flush(this.#first === null)
+    this.#first = null
+    this.#rest = null
     if (!this.#hasBody()) this.#ended = true
     if (this.#ended) body.push(null)
     else answer.watchBody()
@@ -192,14 +194,14 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
   }
 
   /** Node sends headers with the first byte. Where that is not there yet they go ahead, once all hooks are through. */
-  #flush (): void {
+  #flush (isEmpty: boolean): void {
     const { client } = this.#forwarding
     const announced = this.#announced
     if (announced !== null) client.once('pipe', () => { if (!client.headersSent && !client.hasHeader('content-length')) client.setHeader('trailer', announced) })
     // By HTTP/2 they are a frame of their own in any case; and what is thrown at them there reaches nobody later on.
     if (client.stream !== undefined) client.once('pipe', () => this.#sendHeaders())
     // Trailers go with chunks, and an empty answer would have none.
-    else if (this.#chunks.length === 0) client.once('pipe', () => this.#hasTrailers ? this.#sendHeaders() : setImmediate(() => this.#sendHeaders()))
+    else if (isEmpty) client.once('pipe', () => this.#hasTrailers ? this.#sendHeaders() : setImmediate(() => this.#sendHeaders()))
   }
 
   #sendHeaders (): void {

@@ -3,7 +3,7 @@ import type { Forwarding, Upgrade } from '../picker/forwarding.js'
 import type { Pick } from '../picker/picker.js'
 import { endToEndFields } from './fields.js'
 import type { Answer } from './recipient.js'
-import { ReplyRecipient, type ForwardCallback } from './reply-recipient.js'
+import { ReplyRecipient } from './reply-recipient.js'
 import type { Tunnels } from './tunnels.js'
 
 /** Who asked for another protocol: gets the peer's connection after a 101, and any other answer as everybody else does. */
@@ -12,8 +12,8 @@ export class UpgradeRecipient extends ReplyRecipient {
   readonly #upgrade: Upgrade
   readonly #tunnels: Tunnels
 
-  constructor (callback: ForwardCallback, forwarding: Forwarding, method: string, upgrade: Upgrade, tunnels: Tunnels) {
-    super(callback, forwarding, method)
+  constructor (forwarding: Forwarding, upgrade: Upgrade, tunnels: Tunnels) {
+    super(forwarding)
     this.#forwarding = forwarding
     this.#upgrade = upgrade
     this.#tunnels = tunnels

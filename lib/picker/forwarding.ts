@@ -3,6 +3,9 @@ import type { Exchange } from './exchange.js'
 /** Header fields, names in lower case and values in turn: the cheapest form to make and to send. */
 export type Fields = ReadonlyArray<string | string[]>
 
+/** The fields of an answer, by names in lower case. */
+export type Answered = Readonly<Record<string, string | string[] | undefined>>
+
 /** One stream of a client's HTTP/2 connection. */
 export interface ClientStream {
   readonly destroyed: boolean
@@ -46,19 +49,20 @@ export interface Upgrade {
   readonly accept: (protocol: string, fields: Record<string, string | string[] | undefined>) => object | null
 }
 
-/** One client request as the HTTP surface hands it to the transport. They find each other by `FORWARDING`. */
+/** One client request as the HTTP surface hands it to the transport, and as the transport tells what came of it. */
 export interface Forwarding {
   readonly exchange: Exchange
   /** When the client's request was to be forwarded, epoch ms. */
   readonly startedAt: number
+  readonly method: string
   /** What is asked of the peer, byte for byte: path and query. */
   readonly target: string
   /** Without those of the connection, and without `host`. */
   readonly fields: Fields
   /** The Host that the client sent. */
   readonly host: string | undefined
-  /** A body that reply-from does not know of; null for none. */
-  readonly body: AsyncIterable<unknown> | null
+  /** As it comes, or whole; null for none. */
+  readonly body: AsyncIterable<unknown> | Uint8Array | string | null
   readonly client: ClientSide
   /** The answer is wanted as a stream however it comes, because somebody else will read it. */
   readonly asStream: boolean
@@ -70,6 +74,10 @@ export interface Forwarding {
   answer: { discard: () => void } | null
   /** Set by the transport when the answer stopped in the middle: the status of the error. */
   broken: number | null
+  /** The answer that stands; its body may still be coming. Throws what hooks throw, and for headers that cannot be sent. */
+  answered: (statusCode: number, headers: Answered, body: AsyncIterable<unknown> | Uint8Array) => void
+  /** There is no answer. After an `answered` that has thrown it may come, too. */
+  failed: (error: Error) => void
 }
 
 /** A body that is still to be sent, as far as it tells what became of it. */
@@ -84,6 +92,3 @@ export function whyNot ({ readableDidRead, readableEnded, destroyed }: Readable)
   if (!readableDidRead && !readableEnded && !destroyed) return null
   return Object.assign(new Error('the body of this request has been read, and cannot be forwarded again'), { statusCode: 500 })
 }
-
-/** Where the transport finds the forwarding among the headers: a symbol is copied along and never sent. */
-export const FORWARDING = Symbol('fastify-upstream-etcd.forwarding')
