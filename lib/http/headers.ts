@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Fields } from '../picker/forwarding.js'
 import type { Written } from './body.js'
 
 type Values = Record<string, string | string[] | undefined>
@@ -14,8 +15,8 @@ const NOT_PASSED_ON = new Set(['host', 'connection', 'transfer-encoding', 'keep-
  * its `Connection` names. `written` is what goes instead of the body that came; `extra` are set, replaced, or with
  * undefined left out. An array, because an object that grows by three fields costs more than the whole rest of this.
  */
-export function passedOn (request: FastifyRequest, forwarded: boolean, extra: Values | undefined, written: Written | null): Array<string | string[]> {
-  const fields: Array<string | string[]> = []
+export function passedOn (request: FastifyRequest, forwarded: boolean, extra: Values | undefined, written: Written | null): Fields {
+  const fields: Fields = ['host', '']
   const { headers } = request.raw
   const own = extra === undefined ? undefined : lowered(extra)
   const named = headers.connection === undefined ? undefined : tokens(headers.connection)
@@ -39,7 +40,7 @@ export function passedOn (request: FastifyRequest, forwarded: boolean, extra: Va
 }
 
 /** Appends this hop to X-Forwarded-For, and sets X-Forwarded-Proto and -Host, in which what a trusted client sent counts. */
-function addForwarded (request: FastifyRequest, fields: Array<string | string[]>, before: string | string[] | undefined, own: ReadonlyMap<string, unknown> | undefined): void {
+function addForwarded (request: FastifyRequest, fields: Fields, before: string | string[] | undefined, own: ReadonlyMap<string, unknown> | undefined): void {
   const { remoteAddress = '' } = request.raw.socket
   const chain = before !== undefined && isTrusted(request) ? [before, remoteAddress].flat().filter(hop => hop !== '').join(', ') : remoteAddress
   if (own?.has('x-forwarded-for') !== true) fields.push('x-forwarded-for', chain)

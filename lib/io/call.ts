@@ -198,10 +198,12 @@ export class Call implements Owner {
     const { settings } = exchange
     const attempt = new Attempt(this, pick, at, Math.min(settings.timeouts.headers, this.#deadline - at))
     this.#attempt = attempt
+    // undici has read them when `dispatch` returns, or holds them for a connection that this attempt alone waits for.
+    fields[1] = hostFor(settings.host, host, pick.peer.id)
     pools.for(pick.state, pick.peer, settings, upgrade !== null).dispatch({
       path,
       method,
-      headers: ['host', hostFor(settings.host, host, pick.peer.id), ...fields],
+      headers: fields,
       body: body instanceof Upload ? body.open() : body,
       upgrade,
       // Time is the attempt's own business: undici keeps it in whole seconds.

@@ -7,7 +7,6 @@ import type { Body } from './upload.js'
 export interface Message {
   readonly path: string
   readonly method: string
-  /** Without `host`. */
   readonly fields: Fields
   /** The Host that the request came with, if any. */
   readonly host: string | undefined

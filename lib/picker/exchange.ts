@@ -17,7 +17,7 @@ export interface AttemptInfo {
 export interface Upstream {
   readonly service: string
   peer: string | null
-  readonly attempts: AttemptInfo[]
+  attempts: readonly AttemptInfo[]
 }
 
 /** What went wrong with an attempt: how it failed, or the status it was answered with. */
@@ -60,7 +60,8 @@ export class Exchange {
     const pick = picker.pick(this.service, this.#tried, now)
     if (pick === undefined) return undefined
     this.upstream.peer = pick.peer.id
-    this.upstream.attempts.push({ peer: pick.peer.id, ms: 0 })
+    // A list that grows from nothing takes room for sixteen.
+    this.upstream.attempts = [...this.upstream.attempts, { peer: pick.peer.id, ms: 0 }]
     return pick
   }
 

@@ -1,7 +1,10 @@
 import type { Exchange } from './exchange.js'
 
-/** Header fields, names in lower case and values in turn: the cheapest form to make and to send. */
-export type Fields = ReadonlyArray<string | string[]>
+/**
+ * Header fields, names in lower case and values in turn: the cheapest form to make and to send. `host` comes first, and has
+ * its value set for each attempt.
+ */
+export type Fields = Array<string | string[]>
 
 /** The fields of an answer, by names in lower case. */
 export type Answered = Readonly<Record<string, string | string[] | undefined>>
@@ -57,7 +60,7 @@ export interface Forwarding {
   readonly method: string
   /** What is asked of the peer, byte for byte: path and query. */
   readonly target: string
-  /** Without those of the connection, and without `host`. */
+  /** Without those of the connection. */
   readonly fields: Fields
   /** The Host that the client sent. */
   readonly host: string | undefined

@@ -44,9 +44,9 @@ export function upgradeIn ({ method, upgrade }: Options): string | null {
   return upgrade
 }
 
-/** Header fields in any of undici's forms. `host` is left out: which one the peers see is the service's setting. */
+/** Header fields in any of undici's forms, but for `host`: which one the peers see is the service's setting. */
 export function fieldsIn ({ headers }: Options): Fields {
-  const fields: Array<string | string[]> = []
+  const fields: Fields = ['host', '']
   for (const [name, value] of pairs(headers)) {
     if (typeof name !== 'string') throw new BadOptionError('headers', 'names and values', headers)
     const lower = name.toLowerCase()
