@@ -135,7 +135,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   onUpgrade (statusCode: number, raw: Buffer[] | string[] | null, socket: Duplex): void {
-    this.#leave(false)
+    this.lane?.free(this)
     if (this.isOver) {
       socket.destroy()
       return
@@ -178,7 +178,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   onComplete (raw: string[] | null): void {
-    this.#leave(false)
+    this.lane?.free(this)
     if (this.isOver) return
     this.#close(this.#outcome(this.#elapsed()))
     const trailers = raw === null || raw.length === 0 ? NO_TRAILERS : endToEndFields(raw)
@@ -187,7 +187,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   onError (error: Error & { code?: string }): void {
-    this.#leave(true)
+    this.lane?.freeLater(this)
     if (this.isOver) return
     // undici misses the body of a 304 that tells a length, which is the length of what did not change (RFC 9110, 15.4.5).
     if (this.statusCode === 304 && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.onComplete(null)
@@ -206,14 +206,6 @@ export class Attempt implements Passenger, Trial {
       this.#info.ms = this.#ttfb
     }
     this.pick.answered(statusCode, at)
-  }
-
-  /** The connection is free; undici may say so more than once. */
-  #leave (isBroken: boolean): void {
-    const { lane } = this
-    this.lane = null
-    if (isBroken) lane?.freeLater()
-    else lane?.free()
   }
 
   #elapsed (): number {

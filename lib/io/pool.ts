@@ -1,8 +1,8 @@
 import type { Client, Dispatcher } from 'undici'
 
-/** A request that a pool carries. It says when its connection is free again, once, as its last word or before. */
+/** A request that a pool carries. It frees its lane once, when undici has told it the last. */
 export interface Passenger extends Dispatcher.DispatchHandler {
-  /** Set while it has one, by the pool. */
+  /** The connection that it has; set by the pool. */
   lane: Lane | null
   /** Nobody waits for it any more. */
   readonly isOver: boolean
@@ -18,13 +18,15 @@ export class Lane {
     this.#pool = pool
   }
 
-  /** Free for the next one. */
-  free (): void {
+  /** `passenger` leaves it: free for the next one. */
+  free (passenger: Passenger): void {
+    passenger.lane = null
     this.#pool.freed(this)
   }
 
   /** The same where something went wrong: undici must have come to the end of it before its client is asked again. */
-  freeLater (): void {
+  freeLater (passenger: Passenger): void {
+    passenger.lane = null
     setImmediate(() => this.#pool.freed(this))
   }
 }
