@@ -106,9 +106,11 @@ export class ReplyRecipient extends AsyncResource implements Recipient {
     const { client } = this.#forwarding
     // Node would end the stream as if all were said.
     if (client.headersSent && client.stream !== undefined) cut(client)
-    // Nothing but a reset tells a client that reads until the connection closes that something is missing.
-    if (client.headersSent && client.req.httpVersion === '1.0' && client.socket instanceof Socket && !(client.socket instanceof TLSSocket)) {
-      client.socket.resetAndDestroy()
+    // Nothing but a reset tells a client that reads until the connection closes that something is missing. After its end
+    // libuv refuses one, and Node would spin at the end of the process.
+    const { socket } = client
+    if (client.headersSent && client.req.httpVersion === '1.0' && socket instanceof Socket && !(socket instanceof TLSSocket) && !socket.writableEnded) {
+      socket.resetAndDestroy()
     }
     this.#body.destroy(error)
   }
