@@ -36,6 +36,8 @@ export interface Plan {
 const LONGEST_WARM_UP = 30
 /** Before each turn: connections that were closed meanwhile are opened again, caches are filled (s). */
 const WARM_UP = 0.3
+/** Rounds until all processes are started anew: now and then one is a fifth slower than others like it, all its life. */
+const GENERATION = 5
 /** Of the order of turns within the rounds, which is the same in every run. */
 const SEED = 1
 
@@ -88,9 +90,9 @@ async function blaming<T> (process: Process, work: Promise<T>): Promise<T> {
   return await work.catch((error: Error) => { throw process.failure(`failed: ${error.message}`) })
 }
 
-/** Measures `contenders` under `workload`. Throws when anything fails; what was started is ended either way. */
-export async function compare (workload: Workload, contenders: readonly Contender[], plan: Plan): Promise<Sample[]> {
-  const { cores, before, rounds, seconds, say } = plan
+/** `rounds` by processes of their own. Throws when anything fails; what was started is ended either way. */
+async function generation (workload: Workload, contenders: readonly Contender[], plan: Plan, rounds: readonly number[], random: () => number): Promise<Sample[]> {
+  const { cores, before, seconds, say } = plan
   const started: Process[] = []
   try {
     const backends = await startBackends(workload.answer, workload.hosts, cores)
@@ -103,10 +105,9 @@ export async function compare (workload: Workload, contenders: readonly Contende
       running.set(name, one)
       await blaming(one.process, warmUp(name, one.port, workload, wrk))
     }
-    const random = seeded(SEED)
     const samples: Sample[] = []
-    for (let round = 1; round <= rounds; round++) {
-      say(`${workload.name}: round ${round} of ${rounds}`)
+    for (const round of rounds) {
+      say(`${workload.name}: round ${round} of ${plan.rounds}`)
       for (const [name, one] of shuffled([...running], random)) {
         samples.push({ round, ...await blaming(one.process, turn(name, one, wrk, seconds, cores?.contender ?? null)) })
       }
@@ -115,4 +116,13 @@ export async function compare (workload: Workload, contenders: readonly Contende
   } finally {
     await Promise.all(started.map(process => process.end()))
   }
+}
+
+/** Measures `contenders` under `workload`. Throws when anything fails. */
+export async function compare (workload: Workload, contenders: readonly Contender[], plan: Plan): Promise<Sample[]> {
+  const random = seeded(SEED)
+  const rounds = Array.from({ length: plan.rounds }, (_, i) => i + 1)
+  const samples: Sample[] = []
+  while (rounds.length > 0) samples.push(...await generation(workload, contenders, plan, rounds.splice(0, GENERATION), random))
+  return samples
 }
