@@ -10,13 +10,16 @@ import { createServer } from 'node:net'
 const { ports = [0, 0, 0], hosts = 1, answer = 5 } = JSON.parse(process.argv[2] ?? '{}')
 
 const body = Buffer.alloc(answer, 'x')
+// What nginx sends with a file.
 const head = 'HTTP/1.1 200 OK\r\n' +
-  'Server: bench\r\n' +
+  'Server: nginx\r\n' +
   'Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n' +
   'Content-Type: text/plain\r\n' +
   `Content-Length: ${answer}\r\n` +
+  'Last-Modified: Sat, 21 Nov 2026 12:00:00 GMT\r\n' +
+  'Connection: keep-alive\r\n' +
   'ETag: "6741c1f0-5"\r\n' +
-  'Connection: keep-alive\r\n\r\n'
+  'Accept-Ranges: bytes\r\n\r\n'
 const response = Buffer.concat([Buffer.from(head), body])
 const lengthLine = /\r\ncontent-length: *(\d+)/i
 const chunkedLine = /\r\ntransfer-encoding: *chunked/i
