@@ -35,9 +35,9 @@ export interface Plan {
 /** The longest that a contender warms up before the first round (s). */
 const LONGEST_WARM_UP = 30
 /** Before each turn: connections that were closed meanwhile are opened again, caches are filled (s). */
-const WARM_UP = 0.3
+const WARM_UP = 0.1
 /** Rounds until all processes are started anew: now and then one is a fifth slower than others like it, all its life. */
-const GENERATION = 5
+const GENERATION = 10
 /** Of the order of turns within the rounds, which is the same in every run. */
 const SEED = 1
 

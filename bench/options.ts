@@ -19,9 +19,9 @@ export interface Options {
 
 export const usage = `npm run bench -- [options]
 
-  --quick             5 rounds instead of 20
+  --quick             12 rounds instead of 40
   --rounds n          rounds
-  --seconds n         seconds of each contender in each round, 1 unless given
+  --seconds n         seconds of each contender in each round, 0.3 unless given
   --only a,b          these workloads
   --contenders a,b    these contenders
   --before folder     another build of this package (its dist), as one more contender
@@ -36,6 +36,12 @@ function count (name: string, text: string | undefined, otherwise: number): numb
   if (text === undefined) return otherwise
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1 || value > 1000) throw new Error(`--${name}: expected a whole number from 1 to 1000, got "${text}"`)
+  return value
+}
+
+function duration (text = '0.3'): number {
+  const value = Number(text)
+  if (!(value >= 0.1 && value <= 600)) throw new Error(`--seconds: expected a number from 0.1 to 600, got "${text}"`)
   return value
 }
 
@@ -56,8 +62,8 @@ export function readOptions (args: readonly string[]): Options | 'help' {
   const asked = (name: 'memory' | 'first-byte'): boolean => values[name] || positionals.includes(name)
   return {
     what: asked('memory') ? 'memory' : asked('first-byte') ? 'first-byte' : 'compare',
-    rounds: count('rounds', values.rounds, values.quick ? 5 : 20),
-    seconds: count('seconds', values.seconds, 1),
+    rounds: count('rounds', values.rounds, values.quick ? 12 : 40),
+    seconds: duration(values.seconds),
     only: list(values.only),
     contenders: list(values.contenders),
     json: values.json ?? null,

@@ -1,4 +1,4 @@
-/** Ratios over rounds: geometric means with bootstrap intervals, always from the same seed. */
+/** Ratios over rounds: robust geometric means with bootstrap intervals, always from the same seed. */
 
 /** A ratio with its 95 % interval. */
 export interface Ratio {
@@ -36,13 +36,20 @@ export function median (values: readonly number[]): number {
   return Number.isInteger(middle) ? ((sorted[middle - 1] ?? NaN) + upper) / 2 : upper
 }
 
-/** The geometric mean of ratios, one of each round, and its interval: percentiles of the means of rounds drawn anew. */
+/** The mean of the middle half of the values: rounds in which the machine did something else meanwhile do not count. */
+function middleMean (values: number[]): number {
+  const sorted = values.sort((a, b) => a - b)
+  const aside = Math.floor(sorted.length / 4)
+  const middle = sorted.slice(aside, sorted.length - aside)
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length
+}
+
+/** The geometric mean of the middle half of ratios, one of each round, and its interval: percentiles of those of rounds drawn anew. */
 export function combine (ratios: readonly number[]): Ratio {
   const random = seeded(1)
   const logs = ratios.map(ratio => Math.log(ratio))
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
-  const means = Array.from({ length: RESAMPLES }, () => mean(logs.map(() => logs[Math.floor(random() * logs.length)] ?? NaN)))
+  const means = Array.from({ length: RESAMPLES }, () => middleMean(logs.map(() => logs[Math.floor(random() * logs.length)] ?? NaN)))
   means.sort((a, b) => a - b)
   const at = (share: number): number => Math.exp(means[Math.round(share * (RESAMPLES - 1))] ?? NaN)
-  return { mean: Math.exp(mean(logs)), low: at(0.025), high: at(0.975) }
+  return { mean: Math.exp(middleMean([...logs])), low: at(0.025), high: at(0.975) }
 }
