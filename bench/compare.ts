@@ -109,7 +109,7 @@ async function generation (workload: Workload, contenders: readonly Contender[],
     for (const round of rounds) {
       say(`${workload.name}: round ${round} of ${plan.rounds}`)
       for (const [name, one] of shuffled([...running], random)) {
-        samples.push({ round, ...await blaming(one.process, turn(name, one, wrk, seconds, cores?.contender ?? null)) })
+        samples.push({ round, ...await blaming(one.process, turn(name, one, wrk, seconds * workload.length, cores?.contender ?? null)) })
       }
     }
     return samples

@@ -32,7 +32,7 @@ export function passedOn (request: FastifyRequest, forwarded: boolean, extra: Va
       else if (isTrusted(request) && name !== 'x-forwarded-proto' && name !== 'x-forwarded-host') fields.push(name, value)
     } else fields.push(name, value)
   }
-  if (written !== null) fields.push('content-length', String(Buffer.byteLength(written.bytes)))
+  if (written !== null && own?.has('content-length') !== true) fields.push('content-length', String(Buffer.byteLength(written.bytes)))
   if (written !== null && own?.has('content-type') !== true) fields.push('content-type', written.type)
   if (forwarded) addForwarded(request, fields, before, own)
   for (const [name, value] of own ?? []) if (value !== undefined && name !== 'host') fields.push(name, value)

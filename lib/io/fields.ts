@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /** Fields of one connection (RFC 9110, 7.6.1), which are not passed on. */
-const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'upgrade'])
+const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'upgrade', 'http2-settings'])
 /** Tokens of `Connection` that name no field. */
 const NO_FIELDS = new Set(['', 'close', 'keep-alive', 'upgrade'])
 

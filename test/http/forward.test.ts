@@ -387,7 +387,9 @@ t.test('parsed bodies of every kind, a service that is none, headers of stranger
     t.match(JSON.parse((await post(body, 'application/json')).body), { body, headers: { 'content-type': 'application/json', 'content-length': String(body.length) } })
   }
   t.match(JSON.parse((await post('{"data":1}', 'application/vnd.api+json; charset=utf-8')).body), { body: '{"data":1}', headers: { 'content-type': 'application/vnd.api+json; charset=utf-8' } })
-  t.match(JSON.parse((await post('text', 'text/plain')).body), { body: 'text' })
+  for (const type of ['text/plain', 'text/plain; charset=utf-8']) {
+    t.match(JSON.parse((await post('täxt', type)).body), { body: 'täxt', headers: { 'content-type': type, 'content-length': '5' } })
+  }
   t.match(await post('x', 'application/odd'), { status: 500, body: /a parsed body of type .{1,4}application\/odd.{1,4} cannot be forwarded/ })
   t.match(await gateway.send('/header'), { status: 404, body: /FST_UPSTREAM_UNKNOWN_SERVICE/ })
   const { headers } = JSON.parse((await gateway.send('/header', { headers: { 'x-service': 'shop', 'x-forwarded-port': '99', 'x-forwarded-prefix': '/evil' } })).body)

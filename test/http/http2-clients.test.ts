@@ -107,7 +107,7 @@ t.test('one that leaves in the middle of its answer', async t => {
 })
 
 t.test('fields that a peer repeats do not end the process', async t => {
-  const fields = 'HTTP/1.1 200 OK\r\nx-content-type-options: nosniff\r\nx-content-type-options: nosniff\r\netag: "a"\r\netag: "b"\r\nage: 1\r\nage: 2\r\nvary: a\r\nvary: b\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-type: text/plain\r\n'
+  const fields = 'HTTP/1.1 200 OK\r\nx-content-type-options: nosniff\r\nx-content-type-options: nosniff\r\netag: "a"\r\netag: "b"\r\nage: 1\r\nage: 2\r\nvary: a\r\nvary: b\r\nhttp2-settings: AAA\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-type: text/plain\r\n'
   const expected = { status: 200, body: 'okok', code: 0, headers: { 'x-content-type-options': 'nosniff', etag: '"a"', age: '1', vary: 'a, b', 'set-cookie': ['a=1', 'b=2'] } }
   for (const script of [[`${fields}content-length: 4\r\n\r\nokok`], [`${fields}content-length: 4\r\n\r\nok`, 40, 'ok'], [`${fields}content-length: 4\r\n\r\n`, 40, 'okok']]) {
     const gateway = await stage(t, await says(t, script))
