@@ -34,7 +34,7 @@ export class Lane {
 /**
  * The connections to one peer, each with one request at a time. The one that was free last is taken first: its socket is
  * the likeliest to be alive and its memory to be near. undici's own Pool looks through its clients twice for each request
- * and has each tell it by events when it is free, which costs a tenth of all that forwarding costs (bench/README.md).
+ * and has each tell it by events when it is free, which can be seen in what a request costs.
  */
 export class Pool {
   readonly #open: () => Client
