@@ -43,7 +43,9 @@ export class Pool {
   readonly #idle: Lane[] = []
   /** Those for whom there is no connection, in their order. */
   readonly #waiting = new Map<Passenger, Dispatcher.DispatchOptions>()
-  #closed: (() => void) | null = null
+  /** Set by `close`. */
+  #closing: Promise<void> | null = null
+  #closed: () => void = () => {}
 
   /** `open` makes a client of one connection, of which there are at most `most`. */
   constructor (open: () => Client, most: number) {
@@ -67,18 +69,18 @@ export class Pool {
       this.#waiting.delete(passenger)
       if (!passenger.isOver && taken !== undefined) return send(taken, options, passenger)
     }
-    if (taken === undefined) return
-    if (this.#closed === null) this.#idle.push(taken)
+    if (taken === undefined) this.#settle()
+    else if (this.#closing === null) this.#idle.push(taken)
     else this.#close(taken)
   }
 
-  /** Connections close after the last request; resolves when all have. To be called once, and nothing dispatched after it. */
+  /** Connections close after the last request; resolves when all have. Nothing may be dispatched after it. */
   close (): Promise<void> {
-    return new Promise(resolve => {
-      this.#closed = resolve
-      for (const lane of this.#waiting.size === 0 ? this.#lanes : this.#idle) this.#close(lane)
-      if (this.#lanes.size === 0) resolve()
-    })
+    if (this.#closing !== null) return this.#closing
+    this.#closing = new Promise(resolve => { this.#closed = resolve })
+    for (const lane of this.#waiting.size === 0 ? this.#lanes : this.#idle) this.#close(lane)
+    this.#settle()
+    return this.#closing
   }
 
   /** Cuts what is under way. */
@@ -87,6 +89,7 @@ export class Pool {
     for (const passenger of this.#waiting.keys()) passenger.onError?.(error)
     this.#waiting.clear()
     for (const lane of this.#lanes) lane.client.destroy(error).catch(() => {}).finally(() => this.#drop(lane))
+    this.#settle()
   }
 
   #next (): Lane | undefined {
@@ -104,7 +107,12 @@ export class Pool {
 
   #drop (lane: Lane): void {
     this.#lanes.delete(lane)
-    if (this.#closed !== null && this.#lanes.size === 0 && this.#waiting.size === 0) this.#closed()
+    this.#settle()
+  }
+
+  /** Closed is what has no connection left, and nobody who waits for one. */
+  #settle (): void {
+    if (this.#closing !== null && this.#lanes.size === 0 && this.#waiting.size === 0) this.#closed()
   }
 
   #close (lane: Lane): void {

@@ -142,6 +142,17 @@ t.test('closing waits for those under way and those that wait, idle connections 
   await until(() => peer.connections === 0, { what: 'the end of the last connection' })
 })
 
+t.test('a pool closes although its last connection failed, and who waited has left; asked twice it closes once', async t => {
+  const port = await freePort()
+  const pool = new Pool(() => new Client(`http://127.0.0.1:${port}`), 1)
+  const [refused, left] = [new Asked(pool, '/'), new Asked(pool, '/')]
+  left.isOver = true
+  const closed = pool.close()
+  t.equal(pool.close(), closed)
+  await t.rejects(refused.answered, { code: 'ECONNREFUSED' })
+  await closed
+})
+
 t.test('a pool that nobody used closes, and one that is destroyed ends all that is under way', async t => {
   const { pool: unused } = await begin(t, 1)
   await unused.close()
