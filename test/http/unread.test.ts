@@ -34,6 +34,7 @@ t.test('an answer that nobody reads ends with the client\'s response, under its 
 })
 
 t.test('who leaves a short answer unread leaves the connection to others', async t => {
+  // The rest comes in a pass of its own, however late.
   const peer = await startPeer(t, { handler: (_request, response) => { response.writeHead(200, { 'content-type': 'a/b' }); response.write('a'); setTimeout(() => response.end('b'), 20) } })
   const gateway = await startGateway(t, { peers: { shop: { [peer.id]: {} } }, routes: [{ ...routes[0], prefix: '/shop', service: 'shop', onSend: async (_request, reply) => { reply.removeHeader('content-length'); return 'mine' } }] })
   for (let i = 0; i < 3; i++) {
@@ -107,6 +108,7 @@ t.test('an answer that the peer broke is an error of the service, whoever was cu
   const cut = await startPeer(t, {
     handler: (request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain', 'content-length': '100' })
+      // The client has the first half by then, or is told so by a reset: it fails either way.
       response.write('half', () => { if (request.url === '/reset') setTimeout(() => request.socket.destroy(), 30) })
     }
   })

@@ -117,6 +117,7 @@ t.test('clients that leave at any moment leave nothing behind', async t => {
   const { peer, port, inflight, lives } = await stage(t)
   peer.options = {
     answer: (socket, { line }) => {
+      // Late enough for some of the clients to have left; nothing is proven by how late it is.
       if (line.includes('/late')) setTimeout(() => { if (!socket.destroyed) socket.write(OK) }, 20)
       else if (line.includes('/half')) socket.write(OK.replace(': 2', ': 200'))
       else socket.write(OK)

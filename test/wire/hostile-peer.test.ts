@@ -112,6 +112,7 @@ t.test('one connection, many requests, and a peer that answers twice', async t =
 
 t.test('peers that take their time', async t => {
   const { peer, get, lives } = await stage(t)
+  // How slow these peers are is what they are hostile by; what ends them is the gateway's own time-out.
   const dribble = async (socket: Socket, bytes: string, every: number): Promise<void> => {
     for (const byte of bytes) {
       if (socket.destroyed) return
