@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { ErrorKind, Outcome } from '../logger/outcome.js'
 import type { AttemptInfo } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
-import { allFields, endToEndFields } from './fields.js'
-import type { Lane, Passenger } from './pool.js'
+import type { Flow, Passenger } from './carrier.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
 
@@ -13,24 +12,17 @@ const SPARE_BYTES = 65536
 /** How long an unwanted answer may take to end by itself, ms. */
 const SPARE_TIME = 1000
 
-/** What undici says of requests that it will not send, or not to their end; the last one when all is cut at our own end. */
+/** Errors, undici's, of requests that are not sent, or not to their end; the last one when all is cut at our own end. */
 const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'UND_ERR_DESTROYED'])
 
 /** Waiting for headers; answered, and held until something better comes; handed on; not wanted. */
 type Stage = 'waiting' | 'held' | 'given' | 'unwanted'
 
-const noop = (): void => {}
-const NO_TRAILERS: IncomingHttpHeaders = Object.freeze({})
-
 /**
  * One attempt at one peer. It tells its owner what happened and closes its pick exactly once: when the last byte is
  * there, when something broke, when its time was over, or when the client left.
- *
- * It is undici's handler in the form that undici's connections speak themselves: the newer one is an adapter around it,
- * with two objects more for each request and headers parsed into one that would have to be taken apart again.
  */
 export class Attempt implements Passenger, Trial {
-  lane: Lane | null = null
   readonly pick: Pick
   statusCode = 0
   statusText = ''
@@ -40,8 +32,8 @@ export class Attempt implements Passenger, Trial {
   readonly #owner: Owner
   readonly #info: AttemptInfo | undefined
   #stage: Stage = 'waiting'
-  #abort: ((error: Error) => void) | null = null
-  #resume: () => void = noop
+  /** What carries it, once it is about to be sent. */
+  #flow: Flow | null = null
   #paused = false
   #recipient: Recipient | null = null
   #ttfb = 0
@@ -62,7 +54,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   get isSent (): boolean {
-    return this.#abort !== null && !this.#owner.isUploadUntouched
+    return this.#flow !== null && !this.#owner.isUploadUntouched
   }
 
   hold (): void {
@@ -85,15 +77,15 @@ export class Attempt implements Passenger, Trial {
     this.#stage = 'unwanted'
     this.#chunks = null
     if (this.isOver) return
-    // Who waits here has more to come than is worth reading; and undici's parser, in which this may happen, is not to be woken.
+    // Who waits here has more to come than is worth reading.
     return this.#paused ? this.#drop() : this.#rearm(SPARE_TIME)
   }
 
   stop (kind: ErrorKind, error: Error): void {
     if (this.isOver) return
-    // First of all it is over: what undici reports of the abort is then no news.
+    // First of all it is over: what is reported of the abort is then no news.
     this.#close({ error: kind, ms: this.#elapsed() })
-    this.#abort?.(error)
+    this.#flow?.abort(error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
 
@@ -105,7 +97,7 @@ export class Attempt implements Passenger, Trial {
     if (!this.#paused) return
     this.#paused = false
     this.#heardAt = this.#owner.now()
-    if (!this.isOver) this.#resume()
+    if (!this.isOver) this.#flow?.resume()
   }
 
   watchBody (): void {
@@ -129,41 +121,32 @@ export class Attempt implements Passenger, Trial {
     if (this.#stage === 'held') this.#owner.failed(this, 'timeout', error)
   }
 
-  onConnect (abort: (error?: Error) => void): void {
-    this.#abort = abort
-    if (this.isOver) abort(new Error('the request is over'))
+  sending (flow: Flow): void {
+    this.#flow = flow
   }
 
-  onUpgrade (statusCode: number, raw: Buffer[] | string[] | null, socket: Duplex): void {
-    this.lane?.free(this)
-    if (this.isOver) {
-      socket.destroy()
-      return
-    }
+  upgraded (statusCode: number, fields: IncomingHttpHeaders, socket: Duplex): void {
     clearTimeout(this.#timer)
-    this.#answered(statusCode, allFields(raw ?? []), this.#owner.now())
+    this.#answered(statusCode, fields, this.#owner.now())
     socket.once('close', () => this.#close(this.#outcome(this.#elapsed())))
     this.#owner.upgraded(this, socket)
   }
 
-  onHeaders (statusCode: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
-    // 1xx answers are between the peer and us.
-    if (statusCode < 200 || this.isOver) return true
+  head (statusCode: number, statusText: string, fields: IncomingHttpHeaders): void {
+    if (this.isOver) return
     if (statusCode > 599) {
       const error = new Error(`a peer answered with status ${statusCode}`)
-      this.onError(error)
-      this.#abort?.(error)
-      return true
+      this.failed(error)
+      this.#flow?.abort(error)
+      return
     }
-    this.#resume = resume
     this.statusText = statusText
     const at = this.#owner.now()
-    this.#answered(statusCode, endToEndFields(raw), at)
+    this.#answered(statusCode, fields, at)
     this.#owner.answered(this, at)
-    return !this.#paused
   }
 
-  onData (chunk: Buffer): boolean {
+  data (chunk: Buffer): boolean {
     if (this.#heardAt !== 0) this.#heardAt = this.#owner.now()
     if (this.#stage === 'given') {
       if (this.#recipient?.data(chunk) === false) this.#paused = true
@@ -177,20 +160,15 @@ export class Attempt implements Passenger, Trial {
     return !this.#paused
   }
 
-  onComplete (raw: string[] | null): void {
-    this.lane?.free(this)
+  end (trailers: IncomingHttpHeaders): void {
     if (this.isOver) return
     this.#close(this.#outcome(this.#elapsed()))
-    const trailers = raw === null || raw.length === 0 ? NO_TRAILERS : endToEndFields(raw)
     if (this.#stage === 'given') this.#recipient?.end(trailers)
     else this.#trailers = trailers
   }
 
-  onError (error: Error & { code?: string }): void {
-    this.lane?.freeLater(this)
+  failed (error: Error & { code?: string }): void {
     if (this.isOver) return
-    // undici misses the body of a 304 that tells a length, which is the length of what did not change (RFC 9110, 15.4.5).
-    if (this.statusCode === 304 && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return this.onComplete(null)
     const kind = this.#kindOf(error)
     this.#close({ error: kind, ms: this.#elapsed() })
     if (this.#stage === 'given') this.#recipient?.broken(this.#owner.errorFor(kind, error))
@@ -218,7 +196,7 @@ export class Attempt implements Passenger, Trial {
 
   /** Before the request was handed to a connection nothing was sent; after it, only time or the peer can end it. */
   #kindOf (error: Error & { code?: string }): ErrorKind {
-    // undici would not send it, or the client never finished it: no fault of the peer's.
+    // It cannot be sent, or the client never finished it: no fault of the peer's.
     if (UNSENDABLE.has(error.code ?? '') || this.#owner.isUploadBroken) return 'aborted'
     return this.isSent ? 'reset' : 'connect'
   }
@@ -230,7 +208,7 @@ export class Attempt implements Passenger, Trial {
 
   #drop (): void {
     this.#close(this.#outcome(this.#elapsed()))
-    this.#abort?.(new Error('the answer is not wanted'))
+    this.#flow?.abort(new Error('the answer is not wanted'))
   }
 
   #close (outcome: Outcome): void {

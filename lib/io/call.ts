@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
 import type { ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
@@ -9,7 +8,7 @@ import { ClientLeft, UploadLate } from './client-errors.js'
 import { hostFor, type Means, type Message } from './message.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
-import { isInHand, isWhole, Upload } from './upload.js'
+import { isInHand, isOdd, isWhole, Upload } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
 const BACKOFF = 25
@@ -132,7 +131,7 @@ export class Call implements Owner {
     return body instanceof Upload && body.error !== null
   }
 
-  /** By HTTP/1 undici sends headers with the first byte of a body that streams; by HTTP/2 at once. */
+  /** By HTTP/1 headers go with the first byte of a body that streams; undici sends them by HTTP/2 at once. */
   get isUploadUntouched (): boolean {
     const { body } = this.#message
     return body instanceof Upload && body.isUntouched && !this.exchange.settings.pool.allowH2
@@ -198,20 +197,15 @@ export class Call implements Owner {
     const { settings } = exchange
     const attempt = new Attempt(this, pick, at, Math.min(settings.timeouts.headers, this.#deadline - at))
     this.#attempt = attempt
-    // undici has read them when `dispatch` returns, or holds them for a connection that this attempt alone waits for.
+    // They are read when `dispatch` returns.
     fields[1] = hostFor(settings.host, host, pick.peer.id)
-    pools.for(pick.state, pick.peer, settings, upgrade !== null).dispatch({
+    pools.for(pick.state, pick.peer, settings, upgrade !== null, isOdd(body)).dispatch({
       path,
       method,
-      headers: fields,
+      fields,
       body: body instanceof Upload ? body.open() : body,
-      upgrade,
-      // Time is the attempt's own business: undici keeps it in whole seconds.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      // Always the same, or undici would reconnect for every Host header that differs from the last one.
-      servername: pick.peer.host
-    } as Dispatcher.DispatchOptions, attempt)
+      upgrade
+    }, attempt)
     return true
   }
 

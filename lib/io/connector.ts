@@ -11,17 +11,22 @@ export interface ConnectSettings {
   readonly allowH2: boolean
 }
 
+/** Connects, and tells once and later of a socket or an error. */
+export type Connect = (callback: (...told: [error: null, socket: Socket] | [error: Error, socket: null]) => void) => void
+
 /**
  * Connects to a peer and, by TLS, expects the certificate of the peer's own host, or of `tls.serverName`. Left to itself
  * undici would take the name from the Host header, which is the client's to choose. An address is no server name
- * (RFC 6066) and is checked as an address.
+ * (RFC 6066) and is checked as an address. With `onread` (as `net.connect` has it) nothing can be read from the socket,
+ * and who uses it sees to `readFirst`.
  */
-export function connector ({ timeout, tls, allowH2 }: ConnectSettings): buildConnector.connector {
+export function connector ({ timeout, tls, allowH2 }: ConnectSettings, onread?: object): buildConnector.connector {
   const { rejectUnauthorized, ca, cert, key, serverName } = tls
   const connect = buildConnector({
     timeout: 0,
     allowH2,
     rejectUnauthorized,
+    ...(onread === undefined ? {} : { onread }),
     ...(ca === null ? {} : { ca }),
     ...(cert === null ? {} : { cert }),
     ...(key === null ? {} : { key })
@@ -36,7 +41,7 @@ export function connector ({ timeout, tls, allowH2 }: ConnectSettings): buildCon
       socket = connect({ ...options, servername }, (...told) => {
         clearTimeout(timer)
         const [, connection] = told
-        if (connection instanceof Socket && !('alpnProtocol' in connection && connection.alpnProtocol === 'h2')) readFirst(connection)
+        if (onread === undefined && connection instanceof Socket && !('alpnProtocol' in connection && connection.alpnProtocol === 'h2')) readFirst(connection)
         callback(...told)
       }) as unknown as typeof socket
     } catch (error) {

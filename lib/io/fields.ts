@@ -5,102 +5,38 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'proxy-connection', 'tra
 /** Tokens of `Connection` that name no field. */
 const NO_FIELDS = new Set(['', 'close', 'keep-alive', 'upgrade'])
 
-/** What `toString('latin1')` comes down to; a call of it spends as long on its arguments. */
-interface Bytes extends Buffer {
-  latin1Slice: () => string
+/** Whether a field of this name, in lower case, is passed on. */
+export function isPassedOn (name: string): boolean {
+  return !HOP_BY_HOP.has(name)
 }
 
-/**
- * The text of some bytes, kept for when the same bytes come again: to compare them costs a fifth of making a string of
- * them, and most of what peers say in their headers they have said before.
- */
-class LastText {
-  /** Longer ones are not kept. */
-  static readonly #longest = 48
-  text = ''
-  readonly #bytes = new Uint8Array(LastText.#longest)
-  #length = 0
-
-  /** Whether these are the bytes of `text`. */
-  is (bytes: Uint8Array): boolean {
-    const { length } = bytes
-    if (length !== this.#length) return false
-    for (let i = 0; i < length; i++) if (this.#bytes[i] !== bytes[i]) return false
-    return true
-  }
-
-  /** Makes a string of them. */
-  read (bytes: Buffer): string {
-    const text = textOf(bytes)
-    const { length } = bytes
-    this.#length = length > LastText.#longest ? -1 : length
-    this.text = text
-    for (let i = 0; i < this.#length; i++) this.#bytes[i] = bytes[i] as number
-    return text
-  }
-}
-
-/** Names as peers write them → in lower case, with whether they are passed on. Bounded: a peer may invent names. */
-const known = new Map<string, Name>()
-const MOST_NAMES = 1000
-
-interface Name {
-  readonly text: string
-  readonly isPassedOn: boolean
-  /** The value that it had last. */
-  readonly value: LastText
-}
-
-function nameOf (sent: string): Name {
-  const found = known.get(sent)
-  if (found !== undefined) return found
-  const text = sent.toLowerCase()
-  const name = { text, isPassedOn: !HOP_BY_HOP.has(text), value: new LastText() }
-  if (known.size < MOST_NAMES) known.set(sent, name)
-  return name
-}
-
-/** The names that answers had last, by their position: those of one peer come in the same order, and peers are alike. */
-const positions = Array.from({ length: 32 }, () => ({ last: new LastText(), name: nameOf('') }))
-
-function nameAt (position: number, sent: Buffer | string | undefined): Name {
-  const slot = positions[position]
-  if (slot === undefined || !(sent instanceof Uint8Array)) return nameOf(textOf(sent))
-  if (!slot.last.is(sent)) slot.name = nameOf(slot.last.read(sent))
-  return slot.name
-}
-
-function valueOf (name: Name, sent: Buffer | string | undefined): string {
-  if (!(sent instanceof Uint8Array)) return textOf(sent)
-  return name.value.is(sent) ? name.value.text : name.value.read(sent)
-}
-
-type Raw = ReadonlyArray<Buffer | string>
-
-/** All fields of a message, by lower-case name; one that came more than once has a list of values. */
-export function allFields (raw: Raw): IncomingHttpHeaders {
+/** All fields of a message, names and values in turn, by lower-case name; one that came more than once has a list of values. */
+export function allFields (raw: ReadonlyArray<Buffer | string>): IncomingHttpHeaders {
   const fields: IncomingHttpHeaders = {}
-  for (let i = 0; i + 1 < raw.length; i += 2) add(fields, nameOf(textOf(raw[i])).text, textOf(raw[i + 1]))
+  for (let i = 0; i + 1 < raw.length; i += 2) add(fields, textOf(raw[i]).toLowerCase(), textOf(raw[i + 1]))
   return fields
 }
 
 /** Those that are passed on: neither of the connection nor named by `Connection`. */
-export function endToEndFields (raw: Raw): IncomingHttpHeaders {
-  const fields: IncomingHttpHeaders = {}
-  let named = ''
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = nameAt(i / 2, raw[i])
-    if (name.isPassedOn) add(fields, name.text, valueOf(name, raw[i + 1]))
-    else if (name.text === 'connection') named += `,${textOf(raw[i + 1])}`
-  }
-  // Deleting makes an object slow, so it is done only where there is something to delete.
-  if (named !== '' && named !== ',keep-alive') {
-    for (const token of named.toLowerCase().split(',')) if (!NO_FIELDS.has(token.trim())) delete fields[token.trim()]
-  }
+export function endToEndFields (raw: ReadonlyArray<Buffer | string>): IncomingHttpHeaders {
+  const fields = allFields(raw)
+  const { connection } = fields
+  for (const name of HOP_BY_HOP) if (Object.hasOwn(fields, name)) delete fields[name]
+  if (connection !== undefined) leaveOut(fields, String(connection))
   return fields
 }
 
-function add (fields: IncomingHttpHeaders, name: string, value: string): void {
+/** Takes out what a `Connection` names. */
+export function leaveOut (fields: IncomingHttpHeaders, connection: string): void {
+  for (const token of connection.toLowerCase().split(',')) {
+    const name = token.trim()
+    // Deleting makes an object slow, so it is done only where there is something to delete.
+    if (!NO_FIELDS.has(name) && Object.hasOwn(fields, name)) delete fields[name]
+  }
+}
+
+/** Adds a field; one that is there already gets a list of values. */
+export function add (fields: IncomingHttpHeaders, name: string, value: string): void {
   const before = fields[name]
   if (before === undefined) fields[name] = value
   else if (Array.isArray(before)) before.push(value)
@@ -110,5 +46,5 @@ function add (fields: IncomingHttpHeaders, name: string, value: string): void {
 }
 
 function textOf (text: Buffer | string | undefined): string {
-  return typeof text === 'string' ? text : (text as Bytes | undefined)?.latin1Slice() ?? ''
+  return typeof text === 'string' ? text : text?.toString('latin1') ?? ''
 }

@@ -1,20 +1,16 @@
-import { Client, Pool as UndiciPool, type buildConnector, type Dispatcher } from 'undici'
+import { Client, type buildConnector } from 'undici'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
+import type { Carrier } from './carrier.js'
 import { connector } from './connector.js'
-import { Pool, type Passenger } from './pool.js'
+import { onread } from './http1/connection.js'
+import { Pool } from './http1/pool.js'
+import { Multiplexed, OneByOne } from './undici.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
-/** Requests at the same time on one HTTP/2 connection, unless the peer allows fewer. */
-const STREAMS = 100
-
-/** What carries requests to one peer. */
-interface Carrier {
-  dispatch: (options: Dispatcher.DispatchOptions, passenger: Passenger) => unknown
-  close: () => Promise<void>
-  destroy: () => unknown
-}
+/** What carries requests: our own connections, those that may be HTTP/2, or one of undici's for each. */
+type Kind = 'http1' | 'http2' | 'single'
 
 interface Held {
   readonly pool: Carrier
@@ -24,25 +20,28 @@ interface Held {
 /** The connections to peers: one pool for each, made when it is first needed. */
 export class Pools {
   readonly #pools = new Map<PeerState, Held>()
-  /** What upgrades go through where requests may go by HTTP/2, which has none. */
-  readonly #upgrades = new Map<PeerState, Held>()
+  /** What takes a connection of its own. */
+  readonly #singles = new Map<PeerState, Held>()
   /** Pools that finish what is under way. */
   readonly #closing = new Set<Carrier>()
 
   /** Nothing may be sent any more. */
   isClosed = false
 
-  /** The pool for a peer under these settings. One made under others finishes its requests and closes. */
-  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false): Carrier {
+  /**
+   * The pool for a peer under these settings. Upgrades keep their connection, and an `isOdd` body only undici can write:
+   * each gets a connection of its own, the latter where that is not undici's anyway. A pool made under other settings
+   * finishes its requests and closes.
+   */
+  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false, isOdd = false): Carrier {
     const { allowH2 } = settings.pool
-    return isUpgrade && allowH2
-      ? this.#in(this.#upgrades, state, peer, settings, false)
-      : this.#in(this.#pools, state, peer, settings, allowH2)
+    if (isUpgrade || (isOdd && !allowH2)) return this.#in(this.#singles, state, peer, settings, 'single')
+    return this.#in(this.#pools, state, peer, settings, allowH2 ? 'http2' : 'http1')
   }
 
   /** The peer is gone or takes no new requests: those under way finish, then its connections close. */
   release (state: PeerState): void {
-    for (const pools of [this.#pools, this.#upgrades]) {
+    for (const pools of [this.#pools, this.#singles]) {
       const held = pools.get(state)
       if (held === undefined) continue
       pools.delete(state)
@@ -53,7 +52,7 @@ export class Pools {
   /** Closes everything; what is still under way after 4 s is cut. */
   async close (): Promise<void> {
     this.isClosed = true
-    for (const state of [...this.#pools.keys(), ...this.#upgrades.keys()]) this.release(state)
+    for (const state of [...this.#pools.keys(), ...this.#singles.keys()]) this.release(state)
     const cut = setTimeout(() => {
       for (const pool of this.#closing) pool.destroy()
     }, CLOSE_WITHIN)
@@ -61,7 +60,7 @@ export class Pools {
     clearTimeout(cut)
   }
 
-  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, allowH2: boolean): Carrier {
+  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, kind: Kind): Carrier {
     const held = pools.get(state)
     if (held?.settings === settings) return held.pool
     if (held !== undefined && isSame(held.settings, settings)) {
@@ -70,7 +69,7 @@ export class Pools {
     }
     if (held !== undefined) this.#finish(held.pool)
     // A peer's address is what it is known by, so it never changes under one state.
-    const pool = open(originOf(peer), settings, allowH2)
+    const pool = open(peer, settings, kind)
     pools.set(state, { pool, settings })
     return pool
   }
@@ -87,26 +86,18 @@ export function originOf (peer: Peer): string {
   return `${peer.scheme}://${peer.id}`
 }
 
-function open (origin: string, { pool, tls, timeouts }: ServiceSettings, allowH2: boolean): Carrier {
-  const connect = connector({ timeout: timeouts.connect, tls, allowH2 })
+function open (peer: Peer, { pool, tls, timeouts }: ServiceSettings, kind: Kind): Carrier {
+  const settings = { timeout: timeouts.connect, tls, allowH2: kind === 'http2' }
   const { connections, keepAlive } = pool
+  if (kind === 'http1') {
+    const connect = connector(settings, onread)
+    const target = { hostname: peer.host, host: peer.id, protocol: `${peer.scheme}:`, port: String(peer.port) }
+    return new Pool(callback => connect(target, callback as buildConnector.Callback), connections, keepAlive)
+  }
+  const connect = connector(settings)
   const options = { keepAliveTimeout: keepAlive, keepAliveMaxTimeout: keepAlive, pipelining: 1, connect }
-  if (!allowH2) return new Pool(() => new Client(origin, { ...options, allowH2 }), connections)
-  // Here one connection may carry many, and undici knows how many.
-  return new UndiciPool(origin, { ...options, connections, allowH2, factory: (target, given) => multiplexed(target, given, connect) })
-}
-
-/** A connection that takes many requests at the same time once the peer has agreed to HTTP/2, and one until then. */
-function multiplexed (origin: URL, options: object, connect: buildConnector.connector): Client {
-  const client = new Client(origin, {
-    ...options,
-    connect: (target, callback) => connect(target, (...told) => {
-      const [error, socket] = told
-      if (error === null && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2') client.pipelining = STREAMS
-      callback(...told)
-    })
-  })
-  return client
+  if (kind === 'http2') return new Multiplexed(originOf(peer), peer.host, options, connections, connect)
+  return new OneByOne(peer.host, () => new Client(originOf(peer), options))
 }
 
 function isSame (a: ServiceSettings, b: ServiceSettings): boolean {

@@ -12,7 +12,7 @@ class Part extends Readable {
 
   constructor (upload: Upload) {
     super()
-    // undici destroys what it could not send, with the reason; it tells us the reason itself.
+    // What could not be sent is destroyed with the reason, of which the attempt is told anyway.
     this.on('error', () => {})
     this.#upload = upload
   }
@@ -152,6 +152,11 @@ export function isInHand (body: Body): boolean {
 /** The same while that attempt is still there, and may yet want the rest of it. */
 export function isWhole (body: Body): boolean {
   return !(body instanceof Upload) || body.isWhole
+}
+
+/** Whether the body is in a form that takes work to write it down. */
+export function isOdd (body: Body): body is Blob | FormData {
+  return body !== null && typeof body === 'object' && !(body instanceof Uint8Array) && !(body instanceof Upload)
 }
 
 /**

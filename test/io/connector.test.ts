@@ -4,11 +4,11 @@ import { connector } from '../../lib/io/connector.js'
 import { Pools } from '../../lib/io/pools.js'
 import { serviceDefaults } from '../../lib/options.js'
 import { PeerState } from '../../lib/store/peer.js'
+import { Asked } from '../fixtures/asked.js'
 import { pem } from '../fixtures/pem.js'
 import { freePort } from '../fixtures/port.js'
 import { peer, settings } from '../fixtures/pure.js'
 
-const noop = (): void => {}
 /** Options would refuse it; what TLS throws for other reasons must do no more harm. */
 const unusable = { ...serviceDefaults.tls, cert: pem('client.pem'), key: pem('server.key') }
 
@@ -30,10 +30,6 @@ t.test('a pool is made all the same, and each request by it fails', async t => {
   for (const allowH2 of [false, true]) {
     const registered = peer(`127.0.0.1:${await freePort()}`, { scheme: 'https', host: '127.0.0.1' })
     const pool = pools.for(new PeerState(registered, 0, null), registered, settings({ tls: unusable, pool: { ...serviceDefaults.pool, allowH2 } }))
-    const asked = new Promise((_resolve, reject) => {
-      const passenger = { lane: null, isOver: false, onConnect: noop, onHeaders: () => true, onData: () => true, onComplete: noop, onError: reject }
-      pool.dispatch({ path: '/', method: 'GET' }, passenger)
-    })
-    await t.rejects(asked, /key values mismatch/)
+    await t.rejects(new Asked(pool, {}).answered, /key values mismatch/)
   }
 })

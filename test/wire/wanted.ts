@@ -107,6 +107,12 @@ export const wanted: readonly Wanted[] = [
     change: observed => refused(observed, '502 Bad Gateway', { statusCode: 502, code: 'FST_UPSTREAM_RESET', error: 'Bad Gateway', message: 'connection to a peer of service "all" was reset' })
   },
   {
+    what: 'An answer that turns out to be garbage before any of it went to the client is a 502.',
+    reason: 'The client can be told by then. Bare has already sent the headers, and cuts the connection.',
+    concerns: ({ answered: { framing, trailers, pause } }) => framing === 'chunked' && pause === undefined && has(trailers, ['content-length', 'transfer-encoding']),
+    change: observed => refused(observed, '502 Bad Gateway', { statusCode: 502, code: 'FST_UPSTREAM_RESET', error: 'Bad Gateway', message: 'connection to a peer of service "all" was reset' })
+  },
+  {
     what: 'TRACE is not forwarded.',
     reason: 'It would show clients the headers that gateways add. Who wants it names it in `methods`.',
     concerns: ({ asked }) => asked.method === 'TRACE',

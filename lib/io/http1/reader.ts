@@ -1,0 +1,203 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { errors } from 'undici'
+import { garbled, HeadReader } from './head.js'
+
+/** A head, with all its lines, may be this long; so may trailers, and what stands beside the size of a chunk. */
+const LONGEST_HEAD = 16_384
+const LONGEST_CHUNK_LINE = 1024
+
+/** What a response is read for. */
+export interface Sink {
+  head: (status: number, text: string, fields: IncomingHttpHeaders) => void
+  data: (chunk: Buffer) => boolean
+}
+
+/**
+ * What is to be read next: the head; a body of a known length, or until the connection ends; the size of a chunk, its
+ * bytes, the line end behind it, the trailers. `done` also stands for an answer that nobody wants any more.
+ */
+type State = 'done' | 'head' | 'length' | 'close' | 'size' | 'chunk' | 'chunk end' | 'trailers'
+
+/** Nothing of a message stays in it between two calls, so one will do for all. */
+const heads = new HeadReader()
+const NO_FIELDS: IncomingHttpHeaders = Object.freeze({})
+const [CR, LF] = [13, 10]
+
+/**
+ * Reads one response after another from the bytes of a connection, and tells them as they come. All bytes are used up at
+ * once, so nobody may change what it is waiting for while it reads; what is told may call `stop`.
+ */
+export class ResponseReader {
+  /** Good once the head is there: the connection can take another request, and how long (ms) the peer will wait for it. */
+  persists = false
+  waits: number | null = null
+  trailers = NO_FIELDS
+  /** The sink wants no more for now. */
+  isHeld = false
+  #state: State = 'done'
+  #sink: Sink | null = null
+  #isHead = false
+  #left = 0
+  /** The beginning of lines that have not come whole. */
+  #rest: Buffer | null = null
+
+  /** All of the response is there, or it is not wanted. */
+  get isDone (): boolean {
+    return this.#state === 'done'
+  }
+
+  /** The next response is for `sink`; one to HEAD has no body whatever it says. */
+  begin (sink: Sink, isHead: boolean): void {
+    this.#sink = sink
+    this.#isHead = isHead
+    this.#state = 'head'
+    this.#rest = null
+    this.isHeld = false
+    this.persists = false
+    this.waits = null
+    this.trailers = NO_FIELDS
+  }
+
+  /** The rest is not wanted. */
+  stop (): void {
+    this.#state = 'done'
+    this.#sink = null
+    this.#rest = null
+    this.isHeld = false
+  }
+
+  /**
+   * Reads the first `length` bytes of `bytes`, which may be overwritten afterwards. Returns how many belong to the
+   * response; what is left when it is done was not asked for. Throws HTTPParserError or HeadersOverflowError.
+   */
+  read (bytes: Buffer, length: number): number {
+    let at = 0
+    while (at < length && this.#state !== 'done') {
+      const next = this.#step(bytes, at, length)
+      if (next === at) {
+        this.#keep(bytes, at, length)
+        return length
+      }
+      at = next
+    }
+    return at
+  }
+
+  /** The connection has ended. Whether that is the end of the response. */
+  finish (): boolean {
+    if (this.#state !== 'close') return false
+    this.stop()
+    return true
+  }
+
+  /** One step; returns where the next one begins, or `from` when there is not enough for it. */
+  #step (bytes: Buffer, from: number, to: number): number {
+    switch (this.#state) {
+      case 'head': return this.#rest === null ? this.#head(bytes, from, to) : this.#joined(bytes, from, to)
+      case 'length': return this.#body(bytes, from, to)
+      case 'close': {
+        this.#give(bytes, from, to)
+        return to
+      }
+      case 'chunk': return this.#chunk(bytes, from, to)
+      default: return this.#rest === null ? this.#lines(bytes, from, to) : this.#joined(bytes, from, to)
+    }
+  }
+
+  /** With what was kept of the step that is still to be done. */
+  #joined (bytes: Buffer, from: number, to: number): number {
+    const rest = this.#rest ?? bytes.subarray(0, 0)
+    const joined = Buffer.concat([rest, bytes.subarray(from, to)])
+    this.#rest = null
+    const end = this.#state === 'head' ? this.#head(joined, 0, joined.length) : this.#lines(joined, 0, joined.length)
+    if (end !== 0) return from + end - rest.length
+    this.#keep(joined, 0, joined.length)
+    return to
+  }
+
+  #keep (bytes: Buffer, from: number, to: number): void {
+    const longest = this.#state === 'size' || this.#state === 'chunk end' ? LONGEST_CHUNK_LINE : LONGEST_HEAD
+    if (to - from > longest) throw new errors.HeadersOverflowError()
+    this.#rest = Buffer.from(bytes.subarray(from, to))
+  }
+
+  #head (bytes: Buffer, from: number, to: number): number {
+    if (!heads.head(bytes, from, to)) return from
+    const { at, read: { status, text, fields, length, isChunked, persists, waits } } = heads
+    if (at - from > LONGEST_HEAD) throw new errors.HeadersOverflowError()
+    // Nobody asked for another protocol here.
+    if (status === 101) throw garbled('101 that was not asked for')
+    // The others are on their way to the answer; no request of ours asks for 100.
+    if (status < 200) {
+      if (status === 100) throw garbled('100 that was not asked for')
+      return at
+    }
+    this.persists = persists
+    this.waits = waits
+    if (this.#isHead || status === 204 || status === 304) this.#state = 'done'
+    else if (isChunked) this.#state = 'size'
+    else if (length >= 0) {
+      this.#left = length
+      this.#state = length === 0 ? 'done' : 'length'
+    } else {
+      this.#state = 'close'
+      this.persists = false
+    }
+    this.#sink?.head(status, text, fields)
+    return at
+  }
+
+  #body (bytes: Buffer, from: number, to: number): number {
+    const end = Math.min(to, from + this.#left)
+    this.#left -= end - from
+    if (this.#left === 0) this.#state = 'done'
+    this.#give(bytes, from, end)
+    return end
+  }
+
+  #chunk (bytes: Buffer, from: number, to: number): number {
+    const end = Math.min(to, from + this.#left)
+    this.#left -= end - from
+    if (this.#left === 0) this.#state = 'chunk end'
+    this.#give(bytes, from, end)
+    return end
+  }
+
+  #give (bytes: Buffer, from: number, to: number): void {
+    const chunk = Buffer.allocUnsafe(to - from)
+    bytes.copy(chunk, 0, from, to)
+    if (this.#sink?.data(chunk) === false) this.isHeld = true
+  }
+
+  /** What frames chunks (RFC 9112, 7.1). */
+  #lines (bytes: Buffer, from: number, to: number): number {
+    if (this.#state === 'trailers') {
+      const trailers = heads.trailers(bytes, from, to)
+      if (trailers === null) return from
+      if (heads.at - from > LONGEST_HEAD) throw new errors.HeadersOverflowError()
+      this.trailers = trailers
+      this.#state = 'done'
+      return heads.at
+    }
+    const end = bytes.subarray(from, to).indexOf(LF)
+    if (end === -1) return from
+    if (end === 0 || bytes[from + end - 1] !== CR) throw garbled('a chunk is not framed')
+    if (end > LONGEST_CHUNK_LINE) throw new errors.HeadersOverflowError()
+    const line = bytes.toString('latin1', from, from + end - 1)
+    if (this.#state === 'chunk end') {
+      if (line !== '') throw garbled('a chunk is longer than its size')
+      this.#state = 'size'
+    } else {
+      this.#left = sizeOf(line)
+      this.#state = this.#left === 0 ? 'trailers' : 'chunk'
+    }
+    return from + end + 1
+  }
+}
+
+/** The size of a chunk. Extensions are read over; they may say nothing that is passed on. */
+function sizeOf (line: string): number {
+  const [, size] = /^([\da-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i.exec(line) ?? []
+  if (size === undefined) throw garbled('invalid chunk size')
+  return parseInt(size, 16)
+}
