@@ -197,7 +197,7 @@ export class ResponseReader {
 
 /** The size of a chunk. Extensions are read over; they may say nothing that is passed on. */
 function sizeOf (line: string): number {
-  const [, size] = /^([\da-f]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/i.exec(line) ?? []
+  const [, size] = /^([\da-f]{1,13})(?:;[\t\x20-\x7e\x80-\xff]*)?$/i.exec(line) ?? []
   if (size === undefined) throw garbled('invalid chunk size')
   return parseInt(size, 16)
 }
