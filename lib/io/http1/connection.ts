@@ -7,6 +7,7 @@ import type { Connect } from '../connector.js'
 import { readFirst } from '../read-first.js'
 import { ResponseReader } from './reader.js'
 import type { Ready } from './request.js'
+import { sendSoon, type Due } from './soon.js'
 import { UploadWriter } from './upload-writer.js'
 
 /** Whose connection it is. */
@@ -39,22 +40,6 @@ export const onread = {
   }
 }
 
-/** Connections with a request that is to be sent when this turn of the loop is over. */
-let due: Connection[] = []
-
-function sendAll (): void {
-  const all = due
-  due = []
-  for (const connection of all) {
-    if (connection.waits()) sendSoon(connection)
-    else connection.send()
-  }
-}
-
-function sendSoon (connection: Connection): void {
-  if (due.push(connection) === 1) setImmediate(sendAll)
-}
-
 /**
  * One connection to a peer by HTTP/1, with one request at a time.
  *
@@ -62,7 +47,7 @@ function sendSoon (connection: Connection): void {
  * peer may have closed it, or have sent what nobody asked for, which the next request must not get for its answer. One
  * that could not be repeated waits for the next turn as well, in which an end that came behind the last answer is seen.
  */
-export class Connection implements Flow {
+export class Connection implements Flow, Due {
   readonly #depot: Depot
   /** How long it may be idle, ms. */
   readonly #patience: number

@@ -86,7 +86,9 @@ t.test('who takes no more holds up the peer, and goes on where it stopped', asyn
     const more = (): void => {
       while (written < size) {
         written += 65_536
-        if (!socket.write(Buffer.alloc(65_536, 'x'))) return void socket.once('drain', more)
+        if (socket.write(Buffer.alloc(65_536, 'x'))) continue
+        socket.once('drain', more)
+        return
       }
     }
     more()
