@@ -3,7 +3,7 @@ import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
 import type { Carrier } from './carrier.js'
 import { connector } from './connector.js'
-import { onread } from './http1/connection.js'
+import { onread } from './http1/reading.js'
 import { Pool } from './http1/pool.js'
 import { Multiplexed, OneByOne } from './undici.js'
 

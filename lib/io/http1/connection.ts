@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { errors } from 'undici'
 import { now } from '../clock.js'
 import { isIdempotent } from '../../picker/exchange.js'
@@ -6,6 +6,7 @@ import type { Flow, Passenger } from '../carrier.js'
 import type { Connect } from '../connector.js'
 import { readFirst } from '../read-first.js'
 import { ResponseReader } from './reader.js'
+import { readFor, type Reader } from './reading.js'
 import type { Ready } from './request.js'
 import { sendSoon, type Due } from './soon.js'
 import { UploadWriter } from './upload-writer.js'
@@ -23,23 +24,6 @@ export interface Depot {
 /** A connection is given up that much before its peer would, ms. */
 const MARGIN = 2000
 
-const CONNECTION = Symbol('fastify-upstream-etcd.connection')
-
-/** A socket, and whose it is. */
-type Owned = Socket & { [CONNECTION]?: Connection }
-
-/**
- * Where all connections read to: what was read is used up before the next one reads. Node would otherwise allocate
- * 64 KiB for each answer, and go by a stream and its events.
- */
-const buffer = Buffer.allocUnsafeSlow(65_536)
-export const onread = {
-  buffer,
-  callback (this: Owned, length: number): boolean {
-    return this[CONNECTION]?.received(length) ?? true
-  }
-}
-
 /**
  * One connection to a peer by HTTP/1, with one request at a time.
  *
@@ -47,12 +31,12 @@ export const onread = {
  * peer may have closed it, or have sent what nobody asked for, which the next request must not get for its answer. One
  * that could not be repeated waits for the next turn as well, in which an end that came behind the last answer is seen.
  */
-export class Connection implements Flow, Due {
+export class Connection implements Flow, Due, Reader {
   readonly #depot: Depot
   /** How long it may be idle, ms. */
   readonly #patience: number
   readonly #reader = new ResponseReader()
-  #socket: Owned | null = null
+  #socket: Socket | null = null
   #ready: Ready | null = null
   #passenger: Passenger | null = null
   #writer: UploadWriter | null = null
@@ -113,8 +97,11 @@ export class Connection implements Flow, Due {
     if (this.#isSent) this.#write(socket, ready)
   }
 
-  /** That many bytes are in the buffer. Returns whether to read on. */
-  received (length: number): boolean {
+  get own (): Buffer<ArrayBuffer> | null {
+    return this.#reader.own
+  }
+
+  received (bytes: Buffer, length: number): boolean {
     const passenger = this.#passenger
     if (passenger === null || !this.#isSent) {
       this.#fail(new errors.SocketError('bad response'))
@@ -122,7 +109,7 @@ export class Connection implements Flow, Due {
     }
     let used: number
     try {
-      used = this.#reader.read(buffer, length)
+      used = this.#reader.read(bytes, length)
     } catch (error) {
       this.#fail(error as Error)
       return true
@@ -155,9 +142,9 @@ export class Connection implements Flow, Due {
     this.#fail(error)
   }
 
-  #opened (socket: Owned): void {
+  #opened (socket: Socket): void {
     this.#socket = socket
-    socket[CONNECTION] = this
+    readFor(socket, this)
     socket.on('error', error => this.#fail(error))
     socket.on('end', () => this.#peerEnded())
     socket.on('close', () => this.#fail(new errors.SocketError('closed')))

@@ -1,10 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { errors } from 'undici'
 import { garbled, HeadReader } from './head.js'
+import { SIZE } from './reading.js'
 
 /** A head, with all its lines, may be this long; so may trailers, and what stands beside the size of a chunk. */
 const LONGEST_HEAD = 16_384
 const LONGEST_CHUNK_LINE = 1024
+/** How much of a long answer is read at once, in bytes. */
+const LONG = 262_144
 
 /** What a response is read for. */
 export interface Sink {
@@ -34,9 +37,12 @@ export class ResponseReader {
   trailers = NO_FIELDS
   /** The sink wants no more for now. */
   isHeld = false
+  /** Where the next bytes are to be read to; null for where all read to. Set while a long answer flows freely. */
+  own: Buffer<ArrayBuffer> | null = null
   #state: State = 'done'
   #sink: Sink | null = null
   #isHead = false
+  #isGiven = false
   #left = 0
   /** The beginning of lines that have not come whole. */
   #rest: Buffer | null = null
@@ -64,13 +70,23 @@ export class ResponseReader {
     this.#sink = null
     this.#rest = null
     this.isHeld = false
+    this.own = null
   }
 
   /**
-   * Reads the first `length` bytes of `bytes`, which may be overwritten afterwards. Returns how many belong to the
+   * Reads the first `length` bytes of `bytes`, which may be overwritten afterwards unless they were its `own`. Returns how many belong to the
    * response; what is left when it is done was not asked for. Throws HTTPParserError or HeadersOverflowError.
    */
   read (bytes: Buffer, length: number): number {
+    const isLong = length >= bytes.length / 2
+    // A buffer of its own is handed on as it is: a copy would cost as much as a tenth of a long answer.
+    this.#isGiven = isLong && bytes === this.own
+    const at = this.#steps(bytes, length)
+    this.own = isLong ? this.#room() : null
+    return at
+  }
+
+  #steps (bytes: Buffer, length: number): number {
     let at = 0
     while (at < length && this.#state !== 'done') {
       const next = this.#step(bytes, at, length)
@@ -164,9 +180,20 @@ export class ResponseReader {
   }
 
   #give (bytes: Buffer, from: number, to: number): void {
-    const chunk = Buffer.allocUnsafe(to - from)
-    bytes.copy(chunk, 0, from, to)
+    let chunk: Buffer
+    if (this.#isGiven) chunk = bytes.subarray(from, to)
+    else {
+      chunk = Buffer.allocUnsafe(to - from)
+      bytes.copy(chunk, 0, from, to)
+    }
     if (this.#sink?.data(chunk) === false) this.isHeld = true
+  }
+
+  /** For what is still to come, if that is worth it: few long reads cost half of what many short ones do. */
+  #room (): Buffer<ArrayBuffer> | null {
+    if (this.isHeld || this.#state === 'done' || this.#state === 'head' || this.#state === 'trailers') return null
+    const left = this.#state === 'length' ? Math.min(this.#left, LONG) : LONG
+    return left < SIZE / 2 ? null : Buffer.allocUnsafeSlow(left)
   }
 
   /** What frames chunks (RFC 9112, 7.1). */

@@ -116,6 +116,39 @@ t.test('who stops in the middle is told nothing more', async t => {
   t.ok(reader.isDone)
 })
 
+t.test('long bodies are handed on as they were read, and nothing is read over them', async t => {
+  const piece = (n: number): string => String(n % 10).repeat(100_000)
+  const body = Array.from({ length: 12 }, (_, i) => piece(i)).join('')
+  const chunked = Array.from({ length: 12 }, (_, i) => `${(100_000).toString(16)}\r\n${piece(i)}\r\n`).join('')
+  for (const [what, text] of [['a length', head(`content-length: ${body.length}\r\n`) + body], ['chunks', `${CHUNKED}${chunked}0\r\n\r\n`], ['until the end', head('') + body]] as const) {
+    const bytes = Buffer.from(text)
+    const shared = Buffer.alloc(65_536)
+    const reader = new ResponseReader()
+    const chunks: Buffer[] = []
+    let isFull = false
+    reader.begin({ head: () => {}, data: chunk => { chunks.push(chunk); return !isFull } }, false)
+    let [reads, owned] = [0, 0]
+    for (let from = 0; from < bytes.length;) {
+      reads++
+      const into = reader.own ?? shared
+      if (into !== shared) owned++
+      // One read in the middle is short, and one fills up who reads.
+      const length = Math.min(into.length, bytes.length - from, reads === 3 ? 1000 : Infinity)
+      isFull = reads === 6
+      bytes.copy(into, 0, from, from + length)
+      reader.read(into, length)
+      if (isFull) t.equal(reader.own, null, `${what}: who takes no more holds no buffer`)
+      reader.isHeld = false
+      from += length
+    }
+    t.equal(Buffer.concat(chunks).toString(), body, what)
+    t.ok(owned > 3, `${what}: ${owned} long reads`)
+    if (what === 'until the end') reader.finish()
+    t.ok(reader.isDone)
+    t.equal(reader.own, null, `${what}: and none is left`)
+  }
+})
+
 t.test('however the bytes are cut, they are read the same', t => {
   const line = fc.constantFrom('content-length: 3\r\n', 'transfer-encoding: chunked\r\n', 'connection: close\r\n', 'x-a: 1\r\n', 'x-a:\t2 \r\n', 'set-cookie: c\r\n', 'a b: c\r\n', 'x: \n\r\n', '')
   const body = fc.constantFrom('', 'abc', '3\r\nabc\r\n0\r\n\r\n', '1\r\na\r\n2;x\r\nbc\r\n0\r\nx-t: 1\r\n\r\n', '3\r\nabcd\r\n', 'z\r\n', '0\r\n\r\nrest')
