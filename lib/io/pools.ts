@@ -13,71 +13,82 @@ const CLOSE_WITHIN = 4000
 type Kind = 'http1' | 'http2' | 'single'
 
 interface Held {
-  readonly pool: Carrier
+  readonly carrier: Carrier
   settings: ServiceSettings
 }
 
-/** The connections to peers: one pool for each, made when it is first needed. */
+/** What there is to one peer, kept on its state; each made when it is first needed. */
+class Connections {
+  pool: Held | null = null
+  /** For what takes a connection of its own. */
+  singles: Held | null = null
+}
+
+/** The connections to peers. */
 export class Pools {
-  readonly #pools = new Map<PeerState, Held>()
-  /** What takes a connection of its own. */
-  readonly #singles = new Map<PeerState, Held>()
-  /** Pools that finish what is under way. */
+  /** The peers that have some. */
+  readonly #states = new Set<PeerState>()
+  /** Those that finish what is under way. */
   readonly #closing = new Set<Carrier>()
 
   /** Nothing may be sent any more. */
   isClosed = false
 
   /**
-   * The pool for a peer under these settings. Upgrades keep their connection, and an `isOdd` body only undici can write:
-   * each gets a connection of its own, the latter where that is not undici's anyway. A pool made under other settings
-   * finishes its requests and closes.
+   * What carries requests to a peer under these settings. Upgrades keep their connection, and an `isOdd` body only undici
+   * can write: each gets a connection of its own, the latter where that is not undici's anyway. What was made under other
+   * settings finishes its requests and closes.
    */
   for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false, isOdd = false): Carrier {
+    const held = this.#of(state)
     const { allowH2 } = settings.pool
-    if (isUpgrade || (isOdd && !allowH2)) return this.#in(this.#singles, state, peer, settings, 'single')
-    return this.#in(this.#pools, state, peer, settings, allowH2 ? 'http2' : 'http1')
+    if (isUpgrade || (isOdd && !allowH2)) return (held.singles = this.#under(held.singles, peer, settings, 'single')).carrier
+    if (held.pool?.settings !== settings) held.pool = this.#under(held.pool, peer, settings, allowH2 ? 'http2' : 'http1')
+    return held.pool.carrier
   }
 
   /** The peer is gone or takes no new requests: those under way finish, then its connections close. */
   release (state: PeerState): void {
-    for (const pools of [this.#pools, this.#singles]) {
-      const held = pools.get(state)
-      if (held === undefined) continue
-      pools.delete(state)
-      this.#finish(held.pool)
-    }
+    if (!this.#states.delete(state) || !(state.connections instanceof Connections)) return
+    const { pool, singles } = state.connections
+    state.connections = null
+    for (const held of [pool, singles]) if (held !== null) this.#finish(held.carrier)
   }
 
   /** Closes everything; what is still under way after 4 s is cut. */
   async close (): Promise<void> {
     this.isClosed = true
-    for (const state of [...this.#pools.keys(), ...this.#singles.keys()]) this.release(state)
+    for (const state of [...this.#states]) this.release(state)
     const cut = setTimeout(() => {
-      for (const pool of this.#closing) pool.destroy()
+      for (const carrier of this.#closing) carrier.destroy()
     }, CLOSE_WITHIN)
-    await Promise.all([...this.#closing].map(pool => pool.close().catch(() => {})))
+    await Promise.all([...this.#closing].map(carrier => carrier.close().catch(() => {})))
     clearTimeout(cut)
   }
 
-  #in (pools: Map<PeerState, Held>, state: PeerState, peer: Peer, settings: ServiceSettings, kind: Kind): Carrier {
-    const held = pools.get(state)
-    if (held?.settings === settings) return held.pool
-    if (held !== undefined && isSame(held.settings, settings)) {
-      held.settings = settings
-      return held.pool
-    }
-    if (held !== undefined) this.#finish(held.pool)
-    // A peer's address is what it is known by, so it never changes under one state.
-    const pool = open(peer, settings, kind)
-    pools.set(state, { pool, settings })
-    return pool
+  #of (state: PeerState): Connections {
+    if (state.connections instanceof Connections) return state.connections
+    const made = new Connections()
+    state.connections = made
+    this.#states.add(state)
+    return made
   }
 
-  #finish (pool: Carrier): void {
-    this.#closing.add(pool)
-    // A pool that is closed twice says so; that it is closed is all we want.
-    pool.close().catch(() => {}).finally(() => this.#closing.delete(pool))
+  /** `held`, if it will do under these settings. */
+  #under (held: Held | null, peer: Peer, settings: ServiceSettings, kind: Kind): Held {
+    if (held !== null && isSame(held.settings, settings)) {
+      held.settings = settings
+      return held
+    }
+    if (held !== null) this.#finish(held.carrier)
+    // A peer's address is what it is known by, so it never changes under one state.
+    return { carrier: open(peer, settings, kind), settings }
+  }
+
+  #finish (carrier: Carrier): void {
+    this.#closing.add(carrier)
+    // One that is closed twice says so; that it is closed is all we want.
+    carrier.close().catch(() => {}).finally(() => this.#closing.delete(carrier))
   }
 }
 

@@ -15,89 +15,108 @@ export interface Summary {
 
 const KINDS = ERROR_KINDS.length
 const FULL = 0xffff
+/** Status codes that have a cell in each slot, the first that are seen; a peer seldom has more. */
+const CODES = 6
 
 /**
- * Counts by absolute second in typed arrays. A slot belongs to the second it was last written for, so hours without
- * traffic need no rotation and are never counted again. Recording is a few array writes; sums are made when asked for.
+ * A slot in bytes: the second and the sums of times, 64 bits each; errors and codes, 32 bits each; the histogram, 16 bits
+ * each. One attempt then writes to two lines of the processor's cache, also where thousands of peers take turns in it.
+ */
+const COUNTS = 3 * 8
+const BINS = COUNTS + (KINDS + CODES) * 4
+const SLOT = BINS + BUCKETS * 2
+
+/**
+ * Counts by absolute second. A slot belongs to the second it was last written for, so hours without traffic need no
+ * rotation and are never counted again. Recording is a few array writes; sums are made when asked for.
  */
 export class Window {
   readonly #slots: number
-  readonly #second: Float64Array
-  readonly #rtsum: Float64Array
-  readonly #ttfb: Float64Array
-  readonly #errors: Uint32Array
-  readonly #histogram: Uint16Array
-  /** Code → its count in each slot; grows when a code is seen for the first time. */
-  readonly #codes = new Map<number, Uint32Array>()
+  /** The same memory, as what stands in it. */
+  readonly #sums: Float64Array
+  readonly #counts: Uint32Array
+  readonly #bins: Uint16Array
+  /** The codes that have a cell, in its order. */
+  readonly #codes: number[] = []
+  /** Code → its count in each slot, for those that have none. */
+  readonly #more = new Map<number, Uint32Array>()
 
   /** Remembers `seconds` full seconds beside the running one. */
   constructor (seconds: number) {
     this.#slots = seconds + 1
-    this.#second = new Float64Array(this.#slots).fill(-1)
-    this.#rtsum = new Float64Array(this.#slots)
-    this.#ttfb = new Float64Array(this.#slots)
-    this.#errors = new Uint32Array(this.#slots * KINDS)
-    this.#histogram = new Uint16Array(this.#slots * BUCKETS)
+    const memory = new ArrayBuffer(this.#slots * SLOT)
+    this.#sums = new Float64Array(memory)
+    this.#counts = new Uint32Array(memory)
+    this.#bins = new Uint16Array(memory)
+    for (let slot = 0; slot < this.#slots; slot++) this.#sums[slot * SLOT / 8] = -1
   }
 
   /** One answer; `ms` until its last byte, `ttfb` until its headers, both in ms. */
   answer (second: number, code: number, ms: number, ttfb: number): void {
     const slot = this.#slotFor(second)
-    const column = this.#column(code);
-    (column[slot] as number)++;
-    (this.#rtsum[slot] as number) += ms;
-    (this.#ttfb[slot] as number) += ttfb
-    const cell = slot * BUCKETS + bucketOf(ms)
+    const sums = slot * SLOT / 8;
+    (this.#sums[sums + 1] as number) += ms;
+    (this.#sums[sums + 2] as number) += ttfb
+    const cell = this.#codes.indexOf(code)
+    if (cell === -1) this.#count(slot, code)
+    else (this.#counts[(slot * SLOT + COUNTS) / 4 + KINDS + cell] as number)++
+    const bin = (slot * SLOT + BINS) / 2 + bucketOf(ms)
     // Saturates rather than wraps: a full cell is more than one process can forward in a second.
-    if (this.#histogram[cell] !== FULL) (this.#histogram[cell] as number)++
+    if (this.#bins[bin] !== FULL) (this.#bins[bin] as number)++
   }
 
   error (second: number, kind: ErrorKind): void {
-    const cell = this.#slotFor(second) * KINDS + ERROR_KINDS.indexOf(kind);
-    (this.#errors[cell] as number)++
+    (this.#counts[(this.#slotFor(second) * SLOT + COUNTS) / 4 + ERROR_KINDS.indexOf(kind)] as number)++
   }
 
   /** Adds up the seconds from `first` to `last`, both included; seconds no longer held count nothing. */
   sum (first: number, last: number): Summary {
-    const slots: number[] = []
-    this.#second.forEach((second, slot) => { if (second >= first && second <= last) slots.push(slot) })
-    const codes = new Map<number, number>()
+    const counted = new Map<number, number>()
     const errors = noErrors()
     const histogram = new Uint32Array(BUCKETS)
     let [count, rtsum, ttfbSum] = [0, 0, 0]
-    for (const [code, column] of [...this.#codes].sort((a, b) => a[0] - b[0])) {
-      const n = slots.reduce((sum, slot) => sum + (column[slot] as number), 0)
-      if (n > 0) codes.set(code, n)
+    const add = (code: number, n: number): void => {
+      if (n > 0) counted.set(code, (counted.get(code) ?? 0) + n)
       count += n
     }
-    for (const slot of slots) {
-      ERROR_KINDS.forEach((kind, i) => { errors[kind] += this.#errors[slot * KINDS + i] as number })
-      rtsum += this.#rtsum[slot] as number
-      ttfbSum += this.#ttfb[slot] as number
-      for (let i = 0; i < BUCKETS; i++) (histogram[i] as number) += this.#histogram[slot * BUCKETS + i] as number
+    for (let slot = 0; slot < this.#slots; slot++) {
+      const [sums, counts, bins] = [slot * SLOT / 8, (slot * SLOT + COUNTS) / 4, (slot * SLOT + BINS) / 2]
+      const second = this.#sums[sums] as number
+      if (second < first || second > last) continue
+      rtsum += this.#sums[sums + 1] as number
+      ttfbSum += this.#sums[sums + 2] as number
+      ERROR_KINDS.forEach((kind, i) => { errors[kind] += this.#counts[counts + i] as number })
+      this.#codes.forEach((code, i) => add(code, this.#counts[counts + KINDS + i] as number))
+      for (const [code, column] of this.#more) add(code, column[slot] as number)
+      for (let i = 0; i < BUCKETS; i++) (histogram[i] as number) += this.#bins[bins + i] as number
     }
+    const codes = new Map([...counted].sort((a, b) => a[0] - b[0]))
     return { codes, errors, count, rtsum, ttfbSum, histogram }
   }
 
   #slotFor (second: number): number {
     const slot = second % this.#slots
-    if (this.#second[slot] !== second) {
-      this.#second[slot] = second
-      this.#rtsum[slot] = 0
-      this.#ttfb[slot] = 0
-      this.#errors.fill(0, slot * KINDS, (slot + 1) * KINDS)
-      this.#histogram.fill(0, slot * BUCKETS, (slot + 1) * BUCKETS)
-      for (const column of this.#codes.values()) column[slot] = 0
+    const sums = slot * SLOT / 8
+    if (this.#sums[sums] !== second) {
+      this.#counts.fill(0, slot * SLOT / 4, (slot + 1) * SLOT / 4)
+      this.#sums[sums] = second
+      for (const column of this.#more.values()) column[slot] = 0
     }
     return slot
   }
 
-  #column (code: number): Uint32Array {
-    let column = this.#codes.get(code)
+  /** Counts a code that has no cell yet. */
+  #count (slot: number, code: number): void {
+    if (this.#codes.length < CODES) {
+      const cell = this.#codes.push(code) - 1
+      this.#counts[(slot * SLOT + COUNTS) / 4 + KINDS + cell] = 1
+      return
+    }
+    let column = this.#more.get(code)
     if (column === undefined) {
       column = new Uint32Array(this.#slots)
-      this.#codes.set(code, column)
+      this.#more.set(code, column)
     }
-    return column
+    (column[slot] as number)++
   }
 }

@@ -132,9 +132,10 @@ export class PeerState {
   /** Operator. */
   drain: Reason | null = null
 
-  /** The logger's and health's own records, made on first use; they know their own by `instanceof`. */
+  /** The logger's, health's and the transport's own records, made on first use; they know their own by `instanceof`. */
   statistics: object | null = null
   judgement: object | null = null
+  connections: object | null = null
 
   constructor (peer: Peer, joinedAt: number, rampFrom: number | null) {
     this.peer = peer

@@ -182,6 +182,8 @@ export class Connection implements Flow, Due, Reader {
     this.#isSent = false
     // Whoever did not want the rest has it all the same; the next one is not to wait for him.
     this.resume()
+    // And nothing of him is to be kept for as long as this connection is idle.
+    this.#reader.stop()
     // Its place is free for the next one before anybody hears of the end.
     this.#idleFor = waits === null ? this.#patience : Math.min(waits - MARGIN, this.#patience)
     if (isExact && persists && !this.#isLast && this.#writer === null && this.#idleFor > 0) this.#free()
