@@ -5,29 +5,38 @@ import type { Balancer, Candidate } from './balancer.js'
 const SCALE_BITS = 40
 /** The largest power of two that a double holds: weights may be as small as doubles are. */
 const MAX_EXPONENT = 1023
-/** A cycle is walked through when that costs no more than this many looks at a candidate, or some 0.5 ms. */
+/** A cycle is walked through when that costs no more than this many looks at a candidate, or some 0.1 ms. */
 const MAX_LOOKS = 20_000
-/** The same for the random start, which comes once. */
+/** The same for the random start of one that is not, which comes once. */
 const START_LOOKS = 1_000_000
+/** Distances that differ by less are the same. */
+const TINY = 1e-9
 
 /**
  * nginx's smooth weighted round robin (2012, "Upstream: smooth weighted round-robin balancing"): a pick raises every
  * candidate by its weight and lowers the winner by the total. Over any Σ(weights) picks of an unchanged set each gets
- * exactly its weight. One pick is one pass over two typed arrays.
+ * exactly its weight.
+ *
+ * The winners of a whole cycle are written down when the set changes, so a pick is one look, however many peers there
+ * are. Where somebody may not be taken (he was tried, or is full), and where a cycle would be too long (odd weights of
+ * many peers), a pick is one pass over two typed arrays, until the set changes again.
  *
  * What a peer is owed is kept on its state in *picks*, not in units of weight, so that it keeps its meaning when weights
  * change. After a change the sequence goes on from that point of its cycle where everybody is owed most nearly that: the
- * order is nginx's again at once, and no peer gets ahead of its share by more than one pick a change. Cycles too long to
- * walk through (odd weights, very many peers) go on from the debts themselves.
+ * order is nginx's again at once, and no peer gets ahead of its share by more than one pick a change. Long cycles go on
+ * from the debts themselves.
  */
 export class RoundRobin implements Balancer {
   readonly #random: () => number
   #states: PeerState[] = []
   #weights: Float64Array = new Float64Array(0)
+  #total = 0
+  /** The winners of a cycle, and whose turn it is; null where the currents decide. */
+  #cycle: Uint16Array | null = null
+  #at = 0
   #current: Float64Array = new Float64Array(0)
   /** What the chosen point of the cycle leaves out of the debts, in picks. */
   #rest: Float64Array = new Float64Array(0)
-  #total = 0
   #started = false
 
   constructor (random: () => number) {
@@ -35,6 +44,7 @@ export class RoundRobin implements Balancer {
   }
 
   rebuild (candidates: readonly Candidate[]): void {
+    this.#leaveCycle()
     this.#states.forEach((state, i) => { state.debt = (this.#current[i] as number) / this.#total + (this.#rest[i] as number) })
     this.#states = candidates.map(({ state }) => state)
     this.#weights = scaled(candidates)
@@ -43,15 +53,32 @@ export class RoundRobin implements Balancer {
     // Only differences decide. Measured from their mean, a newcomer starts where the others stand on average.
     const mean = candidates.reduce((total, { state }) => total + state.debt, 0) / candidates.length
     const debts = Float64Array.from(candidates, ({ state }) => state.debt - mean)
-    this.#current = debts.map(debt => Math.round(debt * this.#total))
     this.#rest = new Float64Array(candidates.length)
-    const cycle = this.#total / this.#weights.reduce(greatestDivisor, 0)
-    if (cycle * candidates.length <= MAX_LOOKS) this.#enter(debts, cycle)
-    else if (!this.#started) this.#skip(Math.floor(this.#random() * START_LOOKS / candidates.length))
+    const unit = this.#weights.reduce(greatestDivisor, 0)
+    const cycle = this.#total / unit
+    const isEven = cycle === candidates.length
+    if (cycle * (isEven ? 1 : candidates.length) <= MAX_LOOKS) {
+      this.#weights = this.#weights.map(weight => weight / unit)
+      this.#total = cycle
+      this.#enterCycle(debts, isEven)
+    } else {
+      this.#current = debts.map(debt => Math.round(debt * this.#total))
+      if (!this.#started) this.#skip(Math.floor(this.#random() * START_LOOKS / candidates.length))
+    }
     this.#started = true
   }
 
   pick (mayTake?: (state: PeerState) => boolean): PeerState | undefined {
+    if (mayTake !== undefined) this.#leaveCycle()
+    const cycle = this.#cycle
+    if (cycle === null) return this.#states[this.#scan(mayTake)]
+    const at = this.#at
+    this.#at = at + 1 === cycle.length ? 0 : at + 1
+    return this.#states[cycle[at] as number]
+  }
+
+  /** One pass over all; the place of the winner, -1 when there is none. */
+  #scan (mayTake?: (state: PeerState) => boolean): number {
     const states = this.#states
     const weights = this.#weights
     const currents = this.#current
@@ -69,34 +96,62 @@ export class RoundRobin implements Balancer {
         best = i
       }
     }
-    if (best === -1) return undefined
-    currents[best] = highest - total
-    return states[best]
+    if (best !== -1) currents[best] = highest - total
+    return best
   }
 
   /**
-   * Goes on from the point of the cycle that is nearest to the debts. The first time that is a random one, so that a
-   * fleet of gateways does not march in step.
+   * Writes the winners down and goes on from the point of the cycle that is nearest to the debts. The first time that is
+   * a random one, so that a fleet of gateways does not march in step. How far a point is from the debts, squared, is
+   * carried from one to the next. `isEven`: all weigh the same, and take their turns in order.
    */
-  #enter (debts: Float64Array, cycle: number): void {
-    this.#current.fill(0)
-    if (!this.#started) return this.#skip(Math.floor(this.#random() * cycle))
-    let nearest = this.#current
-    let least = Infinity
-    for (let step = 0; step < cycle; step++) {
-      const distance = distanceOf(this.#current, this.#total, debts)
-      if (distance < least) {
-        least = distance
-        nearest = this.#current.slice()
-      }
-      this.pick()
+  #enterCycle (debts: Float64Array, isEven: boolean): void {
+    const cycle = new Uint16Array(this.#total)
+    const shares = this.#weights.map(weight => weight / this.#total)
+    const off = debts.map(debt => -debt)
+    const step = dot(shares, shares)
+    let [distance, slope] = [dot(off, off), dot(off, shares)]
+    let [nearest, least] = [0, Infinity]
+    this.#current = new Float64Array(debts.length)
+    for (let at = 0; at < cycle.length; at++) {
+      if (distance < least - TINY) [nearest, least] = [at, distance]
+      const winner = isEven ? at : this.#scan()
+      cycle[at] = winner
+      // Everybody is owed his share of one pick more, and the winner one pick less.
+      distance += 2 * slope + step
+      slope += step - (shares[winner] as number)
+      const before = (off[winner] as number) + (at + 1) * (shares[winner] as number)
+      distance += 1 - 2 * before
+      off[winner] = (off[winner] as number) - 1
     }
-    this.#current = nearest
-    this.#rest = debts.map((debt, i) => debt - (nearest[i] as number) / this.#total)
+    this.#cycle = cycle
+    this.#at = this.#started ? nearest : Math.floor(this.#random() * cycle.length)
+    if (this.#started) {
+      const owed = this.#owed()
+      this.#rest = debts.map((debt, i) => debt - (owed[i] as number) / this.#total)
+    }
+  }
+
+  /** From here on the currents decide. */
+  #leaveCycle (): void {
+    if (this.#cycle === null) return
+    this.#current = this.#owed()
+    this.#cycle = null
+  }
+
+  /** The currents at the point of the cycle that is reached. */
+  #owed (): Float64Array {
+    const owed = this.#weights.map(weight => weight * this.#at)
+    const cycle = this.#cycle ?? new Uint16Array(0)
+    for (let at = 0; at < this.#at; at++) {
+      const winner = cycle[at] as number
+      owed[winner] = (owed[winner] as number) - this.#total
+    }
+    return owed
   }
 
   #skip (picks: number): void {
-    for (let i = 0; i < picks; i++) this.pick()
+    for (let i = 0; i < picks; i++) this.#scan()
   }
 }
 
@@ -107,11 +162,8 @@ function scaled (candidates: readonly Candidate[]): Float64Array<ArrayBuffer> {
   return Float64Array.from(candidates, ({ weight }) => Math.max(1, Math.round(weight * scale)))
 }
 
-/** How far a point of the cycle is from the debts, squared. */
-function distanceOf (current: Float64Array, total: number, debts: Float64Array): number {
-  let sum = 0
-  for (let i = 0; i < debts.length; i++) sum += ((current[i] as number) / total - (debts[i] as number)) ** 2
-  return sum
+function dot (a: Float64Array, b: Float64Array): number {
+  return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0)
 }
 
 /** Euclid's, for integers in doubles. */
