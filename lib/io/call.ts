@@ -199,7 +199,7 @@ export class Call implements Owner {
     this.#attempt = attempt
     // They are read when `dispatch` returns.
     fields[1] = hostFor(settings.host, host, pick.peer.id)
-    pools.for(pick.state, pick.peer, settings, upgrade !== null, isOdd(body)).dispatch({
+    pools.for(pick.state, pick.peer, settings, upgrade !== null ? 'upgrade' : isOdd(body) ? 'odd' : 'plain').dispatch({
       path,
       method,
       fields,

@@ -2,15 +2,16 @@ import { Client, type buildConnector } from 'undici'
 import type { Peer, PeerState } from '../store/peer.js'
 import type { ServiceSettings } from '../store/settings.js'
 import type { Carrier } from './carrier.js'
-import { connector } from './connector.js'
+import { connector, type Connect } from './connector.js'
 import { onread } from './http1/reading.js'
 import { Pool } from './http1/pool.js'
-import { Multiplexed, OneByOne } from './undici.js'
+import { Multiplexed } from './http2/carrier.js'
+import { OneByOne } from './undici.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
-/** What carries requests: our own connections, those that may be HTTP/2, or one of undici's for each. */
-type Kind = 'http1' | 'http2' | 'single'
+/** What asks for a connection of its own, which is undici's: an upgrade keeps it, and an odd body only undici can write. */
+export type Kind = 'plain' | 'upgrade' | 'odd'
 
 interface Held {
   readonly carrier: Carrier
@@ -18,10 +19,10 @@ interface Held {
 }
 
 /** What there is to one peer, kept on its state; each made when it is first needed. */
-class Connections {
-  pool: Held | null = null
-  /** For what takes a connection of its own. */
-  singles: Held | null = null
+class Connections implements Record<Kind, Held | null> {
+  plain: Held | null = null
+  upgrade: Held | null = null
+  odd: Held | null = null
 }
 
 /** The connections to peers. */
@@ -34,25 +35,22 @@ export class Pools {
   /** Nothing may be sent any more. */
   isClosed = false
 
-  /**
-   * What carries requests to a peer under these settings. Upgrades keep their connection, and an `isOdd` body only undici
-   * can write: each gets a connection of its own, the latter where that is not undici's anyway. What was made under other
-   * settings finishes its requests and closes.
-   */
-  for (state: PeerState, peer: Peer, settings: ServiceSettings, isUpgrade = false, isOdd = false): Carrier {
-    const held = this.#of(state)
-    const { allowH2 } = settings.pool
-    if (isUpgrade || (isOdd && !allowH2)) return (held.singles = this.#under(held.singles, peer, settings, 'single')).carrier
-    if (held.pool?.settings !== settings) held.pool = this.#under(held.pool, peer, settings, allowH2 ? 'http2' : 'http1')
-    return held.pool.carrier
+  /** What carries requests to a peer under these settings. What was made under others finishes its requests and closes. */
+  for (state: PeerState, peer: Peer, settings: ServiceSettings, kind: Kind): Carrier {
+    const connections = this.#of(state)
+    const held = connections[kind]
+    if (held?.settings === settings) return held.carrier
+    const renewed = this.#under(held, peer, settings, kind)
+    connections[kind] = renewed
+    return renewed.carrier
   }
 
   /** The peer is gone or takes no new requests: those under way finish, then its connections close. */
   release (state: PeerState): void {
     if (!this.#states.delete(state) || !(state.connections instanceof Connections)) return
-    const { pool, singles } = state.connections
+    const { plain, upgrade, odd } = state.connections
     state.connections = null
-    for (const held of [pool, singles]) if (held !== null) this.#finish(held.carrier)
+    for (const held of [plain, upgrade, odd]) if (held !== null) this.#finish(held.carrier)
   }
 
   /** Closes everything; what is still under way after 4 s is cut. */
@@ -98,17 +96,15 @@ export function originOf (peer: Peer): string {
 }
 
 function open (peer: Peer, { pool, tls, timeouts }: ServiceSettings, kind: Kind): Carrier {
-  const settings = { timeout: timeouts.connect, tls, allowH2: kind === 'http2' }
   const { connections, keepAlive } = pool
-  if (kind === 'http1') {
-    const connect = connector(settings, onread)
-    const target = { hostname: peer.host, host: peer.id, protocol: `${peer.scheme}:`, port: String(peer.port) }
-    return new Pool(callback => connect(target, callback as buildConnector.Callback), connections, keepAlive)
-  }
-  const connect = connector(settings)
-  const options = { keepAliveTimeout: keepAlive, keepAliveMaxTimeout: keepAlive, pipelining: 1, connect }
-  if (kind === 'http2') return new Multiplexed(originOf(peer), peer.host, options, connections, connect)
-  return new OneByOne(peer.host, () => new Client(originOf(peer), options))
+  const origin = originOf(peer)
+  const allowH2 = pool.allowH2 && kind !== 'upgrade'
+  const isOurs = kind === 'plain' && !allowH2
+  const connect = connector({ timeout: timeouts.connect, tls, allowH2 }, isOurs ? onread : undefined)
+  if (kind !== 'plain') return new OneByOne(peer.host, () => new Client(origin, { pipelining: 1, connect, allowH2 }))
+  const target = { hostname: peer.host, host: peer.id, protocol: `${peer.scheme}:`, port: String(peer.port) }
+  const connectToPeer: Connect = callback => connect(target, callback as buildConnector.Callback)
+  return isOurs ? new Pool(connectToPeer, connections, keepAlive) : new Multiplexed(origin, connectToPeer, connections, keepAlive)
 }
 
 function isSame (a: ServiceSettings, b: ServiceSettings): boolean {

@@ -127,7 +127,7 @@ export class RoundRobin implements Balancer {
     this.#cycle = cycle
     this.#at = this.#started ? nearest : Math.floor(this.#random() * cycle.length)
     if (this.#started) {
-      const owed = this.#owed()
+      const owed = this.#owed(cycle)
       this.#rest = debts.map((debt, i) => debt - (owed[i] as number) / this.#total)
     }
   }
@@ -135,14 +135,13 @@ export class RoundRobin implements Balancer {
   /** From here on the currents decide. */
   #leaveCycle (): void {
     if (this.#cycle === null) return
-    this.#current = this.#owed()
+    this.#current = this.#owed(this.#cycle)
     this.#cycle = null
   }
 
   /** The currents at the point of the cycle that is reached. */
-  #owed (): Float64Array {
+  #owed (cycle: Uint16Array): Float64Array {
     const owed = this.#weights.map(weight => weight * this.#at)
-    const cycle = this.#cycle ?? new Uint16Array(0)
     for (let at = 0; at < this.#at; at++) {
       const winner = cycle[at] as number
       owed[winner] = (owed[winner] as number) - this.#total

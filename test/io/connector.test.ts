@@ -29,7 +29,7 @@ t.test('a pool is made all the same, and each request by it fails', async t => {
   t.teardown(async () => await pools.close())
   for (const allowH2 of [false, true]) {
     const registered = peer(`127.0.0.1:${await freePort()}`, { scheme: 'https', host: '127.0.0.1' })
-    const pool = pools.for(new PeerState(registered, 0, null), registered, settings({ tls: unusable, pool: { ...serviceDefaults.pool, allowH2 } }))
+    const pool = pools.for(new PeerState(registered, 0, null), registered, settings({ tls: unusable, pool: { ...serviceDefaults.pool, allowH2 } }), 'plain')
     await t.rejects(new Asked(pool, {}).answered, /key values mismatch/)
   }
 })

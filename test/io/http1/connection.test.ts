@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import type { Outbound } from '../../../lib/io/carrier.js'
 import { Asked, poolTo } from '../../fixtures/asked.js'
@@ -8,6 +10,8 @@ import { startRawPeer, type RawPeerOptions } from '../../fixtures/raw.js'
 import { until } from '../../fixtures/wait.js'
 
 const ok = (body: string, fields = ''): string => `HTTP/1.1 200 OK\r\n${fields}content-length: ${body.length}\r\n\r\n${body}`
+
+setFlagsFromString('--expose-gc')
 
 async function begin (t: Test, options: RawPeerOptions = {}, most = 8, patience = 60_000) {
   const peer = await startRawPeer(t, { answer: (socket, { line }) => { socket.write(ok(line)) }, ...options })
@@ -164,6 +168,20 @@ t.test('what breaks', async t => {
   asked.flow?.abort(new Error('enough'))
   await until(() => peer.sockets.length === 0, { what: 'the end of the connection' })
   t.notOk(asked.isOver, 'who ended it is told nothing')
+})
+
+t.test('an idle connection keeps nothing of the request that it carried last', async t => {
+  const { ask } = await begin(t)
+  const collect = runInNewContext('gc') as () => void
+  const carried = async (request: Partial<Outbound>): Promise<WeakRef<Asked>> => {
+    const asked = ask(request)
+    await asked.answered
+    return new WeakRef(asked)
+  }
+  for (const request of [{}, post('bytes'), post(Readable.from(['stream'], { objectMode: false }))]) {
+    const asked = await carried(request)
+    await until(() => { collect(); return asked.deref() === undefined }, { what: 'the end of what is not needed any more' })
+  }
 })
 
 t.test('a process is not kept alive by an idle connection', async t => {

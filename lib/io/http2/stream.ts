@@ -1,0 +1,157 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { constants, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpStatusHeader } from 'node:http2'
+import type { Readable } from 'node:stream'
+import { errors } from 'undici'
+import { now } from '../clock.js'
+import type { Flow, Passenger } from '../carrier.js'
+import type { Ready } from '../http1/request.js'
+
+/** What its connection is told of a stream. */
+interface Watch {
+  /** Something came from the peer. */
+  heard: () => void
+  /** It is over, however; told once. */
+  ended: () => void
+  /** The peer has done nothing with it, and it can be sent again. */
+  refused: () => void
+  /** It was given up; `startedAt` is epoch ms. */
+  aborted: (startedAt: number) => void
+}
+
+type Headers = Record<string, string | string[]>
+type Came = IncomingHttpHeaders & IncomingHttpStatusHeader
+
+/** One request by HTTP/2. */
+export class Stream implements Flow {
+  readonly #watch: Watch
+  readonly #startedAt = now()
+  /** Null when it has been told the last. */
+  #passenger: Passenger | null
+  #stream: ClientHttp2Stream | null = null
+  #sent = 0
+  #isUpload = false
+  #trailers: IncomingHttpHeaders = {}
+  #isEnded = false
+  /** `close` would tell the peer that an upload is whole before it resets the stream. */
+  readonly #abort = new AbortController()
+
+  constructor (passenger: Passenger, watch: Watch) {
+    this.#passenger = passenger
+    this.#watch = watch
+  }
+
+  start (ready: Ready, session: ClientHttp2Session, scheme: string): void {
+    const { body } = ready
+    let stream: ClientHttp2Stream
+    try {
+      stream = session.request(headersOf(ready, scheme), { endStream: body === null, signal: this.#abort.signal })
+    } catch (error) {
+      // The session has ended meanwhile: nothing was sent.
+      this.#fail(error as Error)
+      return this.#end()
+    }
+    this.#stream = stream
+    this.#passenger?.sending(this)
+    this.#listen(stream)
+    if (Buffer.isBuffer(body)) stream.end(body)
+    else if (body !== null) {
+      this.#isUpload = true
+      this.#upload(stream, body, ready.length)
+    }
+  }
+
+  resume (): void {
+    this.#stream?.resume()
+  }
+
+  abort (): void {
+    if (this.#passenger === null) return
+    this.#passenger = null
+    this.#cancel()
+    this.#watch.aborted(this.#startedAt)
+  }
+
+  #listen (stream: ClientHttp2Stream): void {
+    stream.on('response', (came: Came) => {
+      this.#watch.heard()
+      const { ':status': status = 0, ...fields } = came
+      this.#passenger?.head(status, '', fields)
+    })
+    stream.on('data', (chunk: Buffer) => {
+      this.#watch.heard()
+      if (this.#passenger?.data(chunk) === false) stream.pause()
+    })
+    stream.on('trailers', trailers => { this.#trailers = trailers })
+    stream.on('end', () => this.#complete(stream))
+    stream.on('error', error => {
+      // What was streamed is gone.
+      if (stream.rstCode !== constants.NGHTTP2_REFUSED_STREAM || this.#isUpload || this.#passenger === null) return this.#fail(error)
+      this.#passenger = null
+      this.#watch.refused()
+    })
+    stream.on('close', () => {
+      this.#fail(new errors.SocketError('other side closed'))
+      this.#end()
+    })
+  }
+
+  /** By HTTP/2 it also ends when it is reset, which is no end of an answer. */
+  #complete (stream: ClientHttp2Stream): void {
+    const passenger = this.#passenger
+    if (passenger === null || stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
+    this.#passenger = null
+    passenger.end(this.#trailers)
+    // What it does not want of the upload is not sent.
+    if (!stream.writableEnded) this.#cancel()
+  }
+
+  #upload (stream: ClientHttp2Stream, body: Readable, length: number | null): void {
+    const failed = (error: Error): void => {
+      if (stream.writableEnded) return
+      this.#fail(error)
+      this.#cancel()
+    }
+    body.on('data', (chunk: Buffer) => {
+      if (this.#isEnded || stream.destroyed) return
+      this.#sent += chunk.length
+      if (length !== null && this.#sent > length) return failed(new errors.RequestContentLengthMismatchError())
+      if (!stream.write(chunk)) body.pause()
+    })
+    body.on('end', () => {
+      if (length !== null && this.#sent !== length) failed(new errors.RequestContentLengthMismatchError())
+      else stream.end()
+    })
+    body.on('error', failed)
+    body.on('close', () => failed(body.errored ?? new errors.RequestAbortedError()))
+    stream.on('drain', () => { body.resume() })
+    stream.on('close', () => { body.destroy() })
+  }
+
+  #cancel (): void {
+    this.#abort.abort()
+  }
+
+  #fail (error: Error): void {
+    const passenger = this.#passenger
+    this.#passenger = null
+    passenger?.failed(error)
+  }
+
+  #end (): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    this.#watch.ended()
+  }
+}
+
+/** The request as HTTP/2 has it: what was the request line are fields, and a connection has no fields of its own. */
+function headersOf ({ method, path, host, fields, body, length, expectsBody }: Ready, scheme: string): Headers {
+  const headers: Headers = { ':method': method, ':path': path, ':scheme': scheme, ':authority': host }
+  for (let i = 2; i < fields.length; i += 2) {
+    const [name, value] = [fields[i] as string, fields[i + 1] ?? '']
+    const before = headers[name]
+    headers[name] = before === undefined ? value : [before, value].flat()
+  }
+  if (length !== null && (body !== null || expectsBody)) headers['content-length'] = String(length)
+  return headers
+}
