@@ -1,5 +1,5 @@
 /**
- * The least that a proxy in Node can do: a `node:http` server and undici's `dispatch`, round robin over one pool for each
+ * What `node:http` and undici cost by themselves: a server and `dispatch`, round robin over one pool for each
  * upstream, headers copied, the response handed over as it comes. No time-outs, no counting, no checks.
  */
 import { createServer } from 'node:http'

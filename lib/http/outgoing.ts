@@ -91,7 +91,7 @@ export class Outgoing implements Forwarding {
   }
 
   /**
-   * What a caller's `onResponse` throws is thrown into undici, far from Fastify, and what it rejects with reaches nobody,
+   * What a caller's `onResponse` throws is thrown far from Fastify, and what it rejects with reaches nobody,
    * unless it is sent as its error here.
    */
   #tell (onResponse: NonNullable<ForwardingOptions['onResponse']>, statusCode: number, headers: Answered, stream: Readable): void {

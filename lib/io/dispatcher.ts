@@ -21,7 +21,7 @@ interface Prepared {
  * An undici Dispatcher whose origins are services (`originFor`): for `fetch`, `undici.request`, @fastify/http-proxy. Peers
  * are picked, attempts repeated and requests counted as for proxied routes.
  *
- * The caller's handler is told an error with one of our codes, or undici's own for what undici would not send. Peers see
+ * The caller's handler is told an error with one of our codes, or undici's own for what cannot be sent. Peers see
  * their own host or the service's literal one, never the caller's. How long an answer may take is the service's setting:
  * `headersTimeout` and `bodyTimeout` of the caller do not count. Answers 1xx are not handed on.
  */

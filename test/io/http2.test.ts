@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { createServer } from 'node:https'
 import { Readable } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'
 import { FormData, request } from 'undici'
 import type { Outbound } from '../../lib/io/carrier.js'
@@ -244,6 +245,19 @@ t.test('a peer that speaks HTTP/1.1 alone, and then HTTP/2', async t => {
   await startH2(t, (request, response) => { response.end(request.httpVersion) }, {}, port)
   // Who has taken it for the same finds out, and fails as with any connection that is none.
   await until(async () => (await ask().answered.catch(() => null))?.body === '2.0', { what: 'an answer by HTTP/2' })
+})
+
+t.test('a peer that agrees to HTTP/2 and then says nothing', async t => {
+  const server = createTlsServer({ cert: pem('server.pem'), key: pem('server.key'), ALPNProtocols: ['h2'] }, socket => { socket.on('error', () => {}).resume() })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => { server.close() })
+  const { ask } = begin(t, `127.0.0.1:${(server.address() as { port: number }).port}`)
+  const asked = [ask(), ask()]
+  for (const one of asked) {
+    await t.rejects(one.answered, /has not begun HTTP\/2/)
+    t.equal(one.flow, null, 'nothing was sent')
+  }
 })
 
 t.test('a path that has gone dead is noticed by those who give up on it', async t => {

@@ -66,6 +66,7 @@ export class UploadWriter {
   #finish (error: Error | null): void {
     if (this.#isOver) return
     this.#leave()
+    if (error !== null) this.#body.destroy()
     this.#ended(error)
   }
 

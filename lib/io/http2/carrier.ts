@@ -66,12 +66,13 @@ export class Multiplexed implements Carrier, Owner {
       }
     }
     // One at a time: it may have room for all.
-    const isOpening = this.#opening > 0 || [...this.#sessions].some(session => session.isOpening)
+    const isOpening = this.#opening > 0 || [...this.#sessions].some(({ isReady }) => !isReady)
     if (this.#waiting.size > 0 && !isOpening && this.#sessions.size < this.#most) this.#open()
   }
 
   lost (session: Session): void {
     if (!this.#sessions.delete(session)) return
+    if (!session.isReady) this.#refuse(new Error('the peer has not begun HTTP/2'))
     this.#ending.add(session)
     session.close().finally(() => {
       this.#ending.delete(session)
@@ -99,12 +100,16 @@ export class Multiplexed implements Carrier, Owner {
     this.#connect((error, socket) => {
       this.#opening--
       if (error !== null) {
-        // With a connection that stands there is somebody to wait for.
-        if (this.#sessions.size === 0) for (const passenger of this.#taken()) passenger.failed(error)
+        this.#refuse(error)
         this.#settle()
       } else if (isHttp2(socket)) this.#add(socket)
       else this.#fallBack(socket)
     })
+  }
+
+  /** There is no connection for those who wait, unless another one stands. */
+  #refuse (error: Error): void {
+    if (this.#sessions.size === 0) for (const passenger of this.#taken()) passenger.failed(error)
   }
 
   #add (socket: TLSSocket): void {

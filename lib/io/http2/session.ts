@@ -44,12 +44,13 @@ export class Session {
     // Streams tell of their own ends.
     for (const event of ['goaway', 'close'] as const) this.#session.on(event, () => this.#lose())
     this.#session.on('remoteSettings', () => {
+      if (!this.#isReady) this.#rest()
       this.#isReady = true
       this.#owner.freed()
     })
     // Who waits for an answer holds the process by a timer of his own.
     this.#session.unref()
-    this.#rest()
+    this.#idle = setTimeout(() => this.destroy(new Error('no HTTP/2')), SIGN_OF_LIFE).unref()
   }
 
   /** Whether it can take another request. */
@@ -58,9 +59,9 @@ export class Session {
     return this.#isReady && !this.#isLost && !closed && !destroyed && this.#streams < Math.min(STREAMS, this.#session.remoteSettings.maxConcurrentStreams ?? STREAMS)
   }
 
-  /** It will soon be known how much room it has. */
-  get isOpening (): boolean {
-    return !this.#isReady && !this.#isLost
+  /** Whether it is known how much room it has. */
+  get isReady (): boolean {
+    return this.#isReady
   }
 
   /** Sends a request. */
@@ -97,6 +98,7 @@ export class Session {
   }
 
   #rest (): void {
+    if (this.#idle !== null) clearTimeout(this.#idle)
     this.#idle = setTimeout(() => { this.close().catch(() => {}) }, this.#patience).unref()
   }
 
