@@ -87,7 +87,7 @@ export class Connection implements Flow, Due, Reader {
     this.#ready = null
     if (passenger.isOver) {
       this.#passenger = null
-      this.#depot.freed(this)
+      this.#free()
       return
     }
     this.#isSent = true
@@ -150,7 +150,7 @@ export class Connection implements Flow, Due, Reader {
     socket.on('close', () => this.#fail(new errors.SocketError('closed')))
     // Who waits for an answer holds the process by a timer of his own.
     socket.unref()
-    if (this.#passenger === null) this.#depot.freed(this)
+    if (this.#passenger === null) this.#free()
     else this.send()
   }
 

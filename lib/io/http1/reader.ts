@@ -78,11 +78,10 @@ export class ResponseReader {
    * response; what is left when it is done was not asked for. Throws HTTPParserError or HeadersOverflowError.
    */
   read (bytes: Buffer, length: number): number {
-    const isLong = length >= bytes.length / 2
     // A buffer of its own is handed on as it is: a copy would cost as much as a tenth of a long answer.
-    this.#isGiven = isLong && bytes === this.own
+    this.#isGiven = bytes === this.own && length >= bytes.length / 4
     const at = this.#steps(bytes, length)
-    this.own = isLong ? this.#room() : null
+    this.own = this.#room(length === bytes.length ? length * 2 : length >= bytes.length / 2 ? bytes.length : bytes.length / 2)
     return at
   }
 
@@ -189,11 +188,14 @@ export class ResponseReader {
     if (this.#sink?.data(chunk) === false) this.isHeld = true
   }
 
-  /** For what is still to come, if that is worth it: few long reads cost half of what many short ones do. */
-  #room (): Buffer<ArrayBuffer> | null {
-    if (this.isHeld || this.#state === 'done' || this.#state === 'head' || this.#state === 'trailers') return null
-    const left = this.#state === 'length' ? Math.min(this.#left, LONG) : LONG
-    return left < SIZE / 2 ? null : Buffer.allocUnsafeSlow(left)
+  /**
+   * `size` bytes for what is still to come, if that is worth it. It grows as long as reads fill it: few long reads cost half
+   * of what many short ones do, and a long buffer for a short read costs more than it saves.
+   */
+  #room (size: number): Buffer<ArrayBuffer> | null {
+    if (size < SIZE || this.isHeld || this.#state === 'done' || this.#state === 'head' || this.#state === 'trailers') return null
+    const room = Math.min(size, LONG, this.#state === 'length' ? this.#left : LONG)
+    return room < SIZE / 4 ? null : Buffer.allocUnsafeSlow(room)
   }
 
   /** What frames chunks (RFC 9112, 7.1). */

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { errors } from 'undici'
 import { now } from '../clock.js'
 import type { Flow, Passenger } from '../carrier.js'
+import { isPassedOn } from '../fields.js'
 import type { Ready } from '../http1/request.js'
 
 /** What its connection is told of a stream. */
@@ -29,6 +30,9 @@ export class Stream implements Flow {
   #passenger: Passenger | null
   #stream: ClientHttp2Stream | null = null
   #sent = 0
+  /** Of the answer's body, in bytes, as it was told and as it came; null when it was not told, or there is none. */
+  #length: number | null = null
+  #came = 0
   #isUpload = false
   #trailers: IncomingHttpHeaders = {}
   #isEnded = false
@@ -52,7 +56,7 @@ export class Stream implements Flow {
     }
     this.#stream = stream
     this.#passenger?.sending(this)
-    this.#listen(stream)
+    this.#listen(stream, ready.isHead)
     if (Buffer.isBuffer(body)) stream.end(body)
     else if (body !== null) {
       this.#isUpload = true
@@ -71,17 +75,19 @@ export class Stream implements Flow {
     this.#watch.aborted(this.#startedAt)
   }
 
-  #listen (stream: ClientHttp2Stream): void {
+  #listen (stream: ClientHttp2Stream, isHead: boolean): void {
     stream.on('response', (came: Came) => {
       this.#watch.heard()
-      const { ':status': status = 0, ...fields } = came
-      this.#passenger?.head(status, '', fields)
+      const { ':status': status = 0, 'content-length': length } = came
+      if (length !== undefined && !isHead && status !== 204 && status !== 304) this.#length = Number(length)
+      this.#passenger?.head(status, '', passedOn(came))
     })
     stream.on('data', (chunk: Buffer) => {
       this.#watch.heard()
+      this.#came += chunk.length
       if (this.#passenger?.data(chunk) === false) stream.pause()
     })
-    stream.on('trailers', trailers => { this.#trailers = trailers })
+    stream.on('trailers', trailers => { this.#trailers = passedOn(trailers) })
     stream.on('end', () => this.#complete(stream))
     stream.on('error', error => {
       // What was streamed is gone.
@@ -95,10 +101,10 @@ export class Stream implements Flow {
     })
   }
 
-  /** By HTTP/2 it also ends when it is reset, which is no end of an answer. */
+  /** A stream also ends when it is reset, which is no end of an answer, and looks like one where no error is given. */
   #complete (stream: ClientHttp2Stream): void {
     const passenger = this.#passenger
-    if (passenger === null || stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
+    if (passenger === null || stream.rstCode !== constants.NGHTTP2_NO_ERROR || (this.#length ?? this.#came) !== this.#came) return
     this.#passenger = null
     passenger.end(this.#trailers)
     // What it does not want of the upload is not sent.
@@ -142,6 +148,13 @@ export class Stream implements Flow {
     this.#isEnded = true
     this.#watch.ended()
   }
+}
+
+/** What is no part of the status line that HTTP/2 has among its fields, nor of a connection by HTTP/1. */
+function passedOn (came: Came): IncomingHttpHeaders {
+  const fields: IncomingHttpHeaders = {}
+  for (const name in came) if (!name.startsWith(':') && isPassedOn(name)) fields[name] = came[name]
+  return fields
 }
 
 /** The request as HTTP/2 has it: what was the request line are fields, and a connection has no fields of its own. */

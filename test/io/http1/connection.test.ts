@@ -82,6 +82,15 @@ t.test('an idle connection is closed in time', async t => {
   await until(() => peer.sockets.length === 0, { what: 'its end a second later', timeout: 5000 })
 })
 
+t.test('a connection whose request was given up before it stood is closed in time, too', async t => {
+  const { peer, ask } = await begin(t, {}, 8, 40)
+  const asked = ask()
+  asked.isOver = true
+  await until(() => peer.accepted === 1, { what: 'the connection' })
+  await until(() => peer.sockets.length === 0, { what: 'its end', timeout: 5000 })
+  t.equal(peer.requests.length, 0)
+})
+
 t.test('who takes no more holds up the peer, and goes on where it stopped', async t => {
   const size = 8 * 2 ** 20
   let written = 0
