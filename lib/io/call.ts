@@ -213,10 +213,6 @@ export class Call implements Owner {
     this.#isSettled = true
     this.#attempt = attempt
     attempt.give(this.#recipient)
-    this.#releaseBody()
-  }
-
-  #releaseBody (): void {
     const { body } = this.#message
     if (body instanceof Upload) body.settle()
   }
@@ -226,7 +222,8 @@ export class Call implements Owner {
     if (this.#held !== null) return this.#settle(this.#held)
     this.#isSettled = true
     this.#recipient.failed(error)
-    this.#releaseBody()
+    const { body } = this.#message
+    if (body instanceof Upload) body.giveUp()
   }
 
   #nobody (): Error {

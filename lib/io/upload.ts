@@ -110,6 +110,12 @@ export class Upload {
     if (this.#part === null && !this.#isOver) this.#drain()
   }
 
+  /** Nothing of it will be sent any more, also of what an attempt was given that never came to read it. */
+  giveUp (): void {
+    this.#part?.destroy()
+    this.settle()
+  }
+
   #drain (): void {
     this.#source.resume()
     this.#linger = setTimeout(() => this.#source.destroy(), LINGER).unref()

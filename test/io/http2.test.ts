@@ -45,12 +45,14 @@ t.test('messages come as they were sent', async t => {
       const { ':method': method, ':path': path, ':authority': host, 'content-length': length = null, 'x-a': a = null } = request.headers
       response.writeHead(request.url === '/none' ? 204 : 201, { 'x-b': ['1', '2'], 'set-cookie': ['c', 'd'] })
       response.addTrailers({ 'x-sum': '3' })
-      response.end(JSON.stringify([method, path, host, length, a, body]))
+      const own = Object.hasOwn(request.headers, 'constructor') ? [request.headers.constructor] : []
+      response.end(JSON.stringify([method, path, host, length, a, body, ...own]))
     })
   })
   const { ask } = begin(t, id)
   const table: Array<[Partial<Outbound>, unknown[]]> = [
     [{ path: '/a?b', fields: ['host', 'h:1', 'x-a', ['1', '2']] }, ['GET', '/a?b', 'h:1', null, '1, 2', '']],
+    [{ fields: ['host', 'h', 'constructor', 'x', 'x-a', '1'] }, ['GET', '/', 'h', null, '1', '', 'x']],
     [{ method: 'POST' }, ['POST', '/', 'peer.example', '0', null, '']],
     [{ method: 'PUT', body: Buffer.from('bytes') }, ['PUT', '/', 'peer.example', '5', null, 'bytes']],
     [{ method: 'POST', body: stream('a', 'b') }, ['POST', '/', 'peer.example', null, null, 'ab']],
@@ -148,13 +150,33 @@ t.test('who takes no more holds up the peer', async t => {
 
 t.test('answers that break', async t => {
   const { id } = await startH2(t, (request, response) => {
-    if (request.url === '/before') return response.stream.close(2)
-    response.write('part')
-    if (request.url === '/session') setImmediate(() => response.stream.session?.destroy())
-    else setImmediate(() => response.stream.close(request.url === '/cancel' ? 8 : 2))
+    const [, when, how = ''] = request.url.split('/')
+    if (when === 'middle') response.write('part')
+    setImmediate(() => {
+      if (how === 'session') response.stream.session?.destroy()
+      else if (how === 'quietly') response.stream.destroy()
+      else response.stream.close(Number(how))
+    })
   })
   const { ask } = begin(t, id)
-  for (const path of ['/before', '/middle', '/cancel', '/session']) await t.rejects(ask({ path }).answered, path)
+  // Without an error code, internal error, refused (twice, or once it was answered), cancelled.
+  for (const when of ['before', 'middle']) {
+    for (const how of ['quietly', '2', '7', '8', 'session']) await t.rejects(ask({ path: `/${when}/${how}` }).answered, `${when}, ${how}`)
+  }
+})
+
+t.test('a connection that breaks after its peer has taken leave of it is no end of an answer', async t => {
+  const { id, sessions } = await startH2(t, (_request, response) => { response.write('part') })
+  const proxy = await startTcpProxy(t, Number(id.split(':')[1]))
+  const { ask } = begin(t, `127.0.0.1:${proxy.port}`)
+  const asked = ask()
+  await until(() => asked.chunks.length > 0, { what: 'the beginning' })
+  for (const session of sessions) session.goaway()
+  const next = ask()
+  await until(() => next.chunks.length > 0 && sessions.size === 2, { what: 'the next one on another connection' })
+  proxy.cut()
+  await t.rejects(asked.answered)
+  await t.rejects(next.answered)
 })
 
 t.test('as many at once as the peer allows; the others wait, or take another connection', async t => {
@@ -258,6 +280,16 @@ t.test('a peer that agrees to HTTP/2 and then says nothing', async t => {
     await t.rejects(one.answered, /has not begun HTTP\/2/)
     t.equal(one.flow, null, 'nothing was sent')
   }
+})
+
+t.test('a carrier closes although its peer is dead', async t => {
+  const { id } = await startH2(t, (_request, response) => { response.end('ok') })
+  const proxy = await startTcpProxy(t, Number(id.split(':')[1]))
+  const { carrier, ask } = begin(t, `127.0.0.1:${proxy.port}`)
+  await ask().answered
+  proxy.stall()
+  await carrier.close()
+  t.pass('within the bound of this test')
 })
 
 t.test('a path that has gone dead is noticed by those who give up on it', async t => {

@@ -103,7 +103,8 @@ export class Connection implements Flow, Due, Reader {
 
   received (bytes: Buffer, length: number): boolean {
     const passenger = this.#passenger
-    if (passenger === null || !this.#isSent) {
+    // What comes before the request is no answer to it.
+    if (passenger === null || !this.#isSent || this.#writer?.hasBegun === false) {
       this.#fail(new errors.SocketError('bad response'))
       return true
     }
@@ -227,10 +228,10 @@ export class Connection implements Flow, Due, Reader {
     this.#reader.stop()
     this.#writer?.stop()
     this.#socket?.destroy()
-    const wasOpen = this.#socket !== null
+    const isReturned = this.#socket !== null && passenger !== null && ready !== null
+    // First of all, or its pool would think that nobody is left.
+    if (isReturned) this.#depot.returned(ready, passenger)
     this.#depot.lost(this)
-    if (passenger === null) return
-    if (wasOpen && ready !== null) this.#depot.returned(ready, passenger)
-    else passenger.failed(error)
+    if (!isReturned) passenger?.failed(error)
   }
 }

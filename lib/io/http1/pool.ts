@@ -2,6 +2,7 @@ import type { Carrier, Outbound, Passenger } from '../carrier.js'
 import type { Connect } from '../connector.js'
 import { Connection, type Depot } from './connection.js'
 import { prepare, type Ready } from './request.js'
+import { Waiting } from './waiting.js'
 
 /**
  * The connections to one peer by HTTP/1, each with one request at a time. The one that was free last is taken first: its
@@ -13,11 +14,11 @@ export class Pool implements Carrier, Depot {
   readonly #patience: number
   readonly #connections = new Set<Connection>()
   readonly #idle: Connection[] = []
-  /** Those for whom there is no connection, in their order. */
-  readonly #waiting = new Map<Passenger, Ready>()
+  readonly #waiting = new Waiting()
   /** Set by `close`. */
   #closing: Promise<void> | null = null
   #closed: () => void = () => {}
+  #isDestroyed = false
 
   /** At most `most` connections, each idle for at most `patience` ms. */
   constructor (connect: Connect, most: number, patience: number) {
@@ -38,13 +39,14 @@ export class Pool implements Carrier, Depot {
   }
 
   returned (ready: Ready, passenger: Passenger): void {
+    if (this.#isDestroyed) return passenger.failed(new Error('the connections to this peer were closed'))
     const connection = this.#idle.pop() ?? (this.#connections.size < this.#most ? this.#add() : undefined)
-    if (connection === undefined) this.#waiting.set(passenger, ready)
+    if (connection === undefined) this.#waiting.add(ready, passenger)
     else connection.carry(ready, passenger)
   }
 
   freed (connection: Connection): void {
-    const next = this.#next()
+    const next = this.#waiting.next()
     if (next !== undefined) connection.carry(...next)
     else if (this.#closing === null) this.#idle.push(connection)
     else connection.close()
@@ -54,7 +56,7 @@ export class Pool implements Carrier, Depot {
     this.#connections.delete(connection)
     const at = this.#idle.indexOf(connection)
     if (at !== -1) this.#idle.splice(at, 1)
-    const next = this.#connections.size < this.#most ? this.#next() : undefined
+    const next = this.#connections.size < this.#most ? this.#waiting.next() : undefined
     if (next !== undefined) this.#add().carry(...next)
     else this.#settle()
   }
@@ -69,20 +71,11 @@ export class Pool implements Carrier, Depot {
 
   destroy (): void {
     const error = new Error('the connections to this peer were closed')
-    const waiting = [...this.#waiting.keys()]
-    this.#waiting.clear()
+    this.#isDestroyed = true
+    const waiting = this.#waiting.take()
     for (const connection of [...this.#connections]) connection.destroy(error)
-    for (const passenger of waiting) passenger.failed(error)
+    for (const [, passenger] of waiting) passenger.failed(error)
     this.#settle()
-  }
-
-  /** Who has waited longest, of those who still do. */
-  #next (): [Ready, Passenger] | undefined {
-    for (const [passenger, ready] of this.#waiting) {
-      this.#waiting.delete(passenger)
-      if (!passenger.isOver) return [ready, passenger]
-    }
-    return undefined
   }
 
   #add (): Connection {
@@ -93,6 +86,6 @@ export class Pool implements Carrier, Depot {
 
   /** Closed is what has no connection left, and nobody who waits for one. */
   #settle (): void {
-    if (this.#closing !== null && this.#connections.size === 0 && this.#waiting.size === 0) this.#closed()
+    if (this.#closing !== null && this.#connections.size === 0 && this.#waiting.isEmpty) this.#closed()
   }
 }

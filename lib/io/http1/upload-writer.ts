@@ -34,6 +34,11 @@ export class UploadWriter {
     socket.on('drain', this.#onDrain)
   }
 
+  /** Whether anything was sent of this request, its head included. */
+  get hasBegun (): boolean {
+    return this.#written > 0
+  }
+
   /** Nothing more of it will be sent. */
   stop (): void {
     if (this.#isOver) return

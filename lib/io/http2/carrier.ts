@@ -4,6 +4,7 @@ import type { Carrier, Outbound, Passenger } from '../carrier.js'
 import type { Connect } from '../connector.js'
 import { Pool } from '../http1/pool.js'
 import { prepare, type Ready } from '../http1/request.js'
+import { Waiting } from '../http1/waiting.js'
 import { Session, type Owner } from './session.js'
 
 /**
@@ -23,7 +24,7 @@ export class Multiplexed implements Carrier, Owner {
   /** Those that end when their requests do. */
   readonly #ending = new Set<Session>()
   #opening = 0
-  readonly #waiting = new Map<Passenger, Ready>()
+  readonly #waiting = new Waiting()
   readonly #wereRefused = new WeakSet<Passenger>()
   #closing: Promise<void> | null = null
   #closed: () => void = () => {}
@@ -46,28 +47,28 @@ export class Multiplexed implements Carrier, Owner {
       passenger.failed(error as Error)
       return
     }
-    this.#waiting.set(passenger, ready)
+    this.#waiting.add(ready, passenger)
     this.freed()
   }
 
   refused (ready: Ready, passenger: Passenger): void {
     if (this.#wereRefused.has(passenger)) return passenger.failed(new Error('the peer has refused it twice'))
     this.#wereRefused.add(passenger)
-    this.#waiting.set(passenger, ready)
+    this.#waiting.add(ready, passenger)
     this.freed()
   }
 
   freed (): void {
     for (const session of this.#sessions) {
       while (session.hasRoom) {
-        const next = this.#next()
+        const next = this.#waiting.next()
         if (next === undefined) return this.#settle()
         session.carry(...next)
       }
     }
     // One at a time: it may have room for all.
     const isOpening = this.#opening > 0 || [...this.#sessions].some(({ isReady }) => !isReady)
-    if (this.#waiting.size > 0 && !isOpening && this.#sessions.size < this.#most) this.#open()
+    if (!this.#waiting.isEmpty && !isOpening && this.#sessions.size < this.#most) this.#open()
   }
 
   lost (session: Session): void {
@@ -90,7 +91,7 @@ export class Multiplexed implements Carrier, Owner {
 
   destroy (): void {
     const error = new Error('the connections to this peer were closed')
-    for (const passenger of this.#taken()) passenger.failed(error)
+    for (const [, passenger] of this.#waiting.take()) passenger.failed(error)
     for (const session of [...this.#sessions, ...this.#ending]) session.destroy(error)
     this.#http1.destroy()
   }
@@ -109,7 +110,7 @@ export class Multiplexed implements Carrier, Owner {
 
   /** There is no connection for those who wait, unless another one stands. */
   #refuse (error: Error): void {
-    if (this.#sessions.size === 0) for (const passenger of this.#taken()) passenger.failed(error)
+    if (this.#sessions.size === 0) for (const [, passenger] of this.#waiting.take()) passenger.failed(error)
   }
 
   #add (socket: TLSSocket): void {
@@ -121,9 +122,7 @@ export class Multiplexed implements Carrier, Owner {
   #fallBack (socket: Socket): void {
     this.#isHttp1 = true
     this.#spare = socket
-    const waiting = [...this.#waiting]
-    this.#waiting.clear()
-    for (const [passenger, ready] of waiting) this.#http1.returned(ready, passenger)
+    for (const [ready, passenger] of this.#waiting.take()) this.#http1.returned(ready, passenger)
     // Nobody was left to want it.
     this.#spare?.destroy()
     this.#spare = null
@@ -146,23 +145,8 @@ export class Multiplexed implements Carrier, Owner {
     })
   }
 
-  #next (): [Ready, Passenger] | undefined {
-    for (const [passenger, ready] of this.#waiting) {
-      this.#waiting.delete(passenger)
-      if (!passenger.isOver) return [ready, passenger]
-    }
-    return undefined
-  }
-
-  /** All who wait, who wait no more. */
-  #taken (): Passenger[] {
-    const waiting = [...this.#waiting.keys()]
-    this.#waiting.clear()
-    return waiting
-  }
-
   #settle (): void {
-    if (this.#closing === null || this.#waiting.size > 0 || this.#opening > 0) return
+    if (this.#closing === null || !this.#waiting.isEmpty || this.#opening > 0) return
     for (const session of [...this.#sessions]) this.lost(session)
     if (this.#ending.size === 0) this.#http1.close().then(this.#closed, this.#closed)
   }

@@ -23,6 +23,8 @@ const SIGN_OF_LIFE = 2000
 /** One connection by HTTP/2, with many requests at the same time. */
 export class Session {
   readonly #session: ClientHttp2Session
+  readonly #socket: TLSSocket
+  #hasFailed = false
   readonly #owner: Owner
   readonly #scheme: string
   readonly #patience: number
@@ -37,12 +39,17 @@ export class Session {
   /** Over a connection on which the peer has agreed to HTTP/2. `patience` is how long it may be idle, ms. */
   constructor (socket: TLSSocket, origin: string, owner: Owner, patience: number) {
     this.#owner = owner
+    this.#socket = socket
     this.#scheme = new URL(origin).protocol.slice(0, -1)
     this.#patience = patience
     this.#session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } })
     this.#session.on('error', () => {})
     // Streams tell of their own ends.
-    for (const event of ['goaway', 'close'] as const) this.#session.on(event, () => this.#lose())
+    this.#session.on('goaway', code => {
+      this.#hasFailed = code !== constants.NGHTTP2_NO_ERROR
+      this.#lose()
+    })
+    this.#session.on('close', () => this.#lose())
     this.#session.on('remoteSettings', () => {
       if (!this.#isReady) this.#rest()
       this.#isReady = true
@@ -73,6 +80,7 @@ export class Session {
       heard: () => { this.#heardAt = now() },
       ended: () => this.#left(),
       refused: () => this.#owner.refused(ready, passenger),
+      hasFailed: () => this.#hasFailed,
       // That it was given up may be because nothing comes any more, and others are to be spared that.
       aborted: startedAt => { if (this.#heardAt < startedAt) this.#ask() }
     })
@@ -82,17 +90,20 @@ export class Session {
   /** Resolves when the requests under way have ended. */
   async close (): Promise<void> {
     this.#lose()
-    if (this.#session.destroyed) return
-    await new Promise<void>(resolve => { this.#session.once('close', resolve) })
+    if (this.#socket.destroyed) return
+    await new Promise<void>(resolve => { this.#socket.once('close', () => resolve()) })
   }
 
+  /** Node would wait for the peer to end its side, which one that is dead does not do. */
   destroy (error: Error): void {
     this.#session.destroy(error, constants.NGHTTP2_CANCEL)
+    this.#socket.destroy()
+    this.#lose()
   }
 
   #left (): void {
     this.#streams--
-    if (this.#streams === 0 && this.#isLost) this.#session.close()
+    if (this.#streams === 0 && this.#isLost) this.#end()
     else if (this.#streams === 0) this.#rest()
     if (this.hasRoom) this.#owner.freed()
   }
@@ -108,7 +119,15 @@ export class Session {
     if (this.#idle !== null) clearTimeout(this.#idle)
     this.#owner.lost(this)
     // Told to close at once it would not send a request that was begun in this turn.
-    if (this.#streams === 0) this.#session.close()
+    if (this.#streams === 0) this.#end()
+  }
+
+  /** In order, and for sure. */
+  #end (): void {
+    if (this.#socket.destroyed) return
+    this.#session.close()
+    const cut = setTimeout(() => this.#socket.destroy(), SIGN_OF_LIFE).unref()
+    this.#socket.once('close', () => clearTimeout(cut))
   }
 
   /** Cuts everything when the peer does not answer a ping. */

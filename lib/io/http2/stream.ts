@@ -15,6 +15,8 @@ interface Watch {
   ended: () => void
   /** The peer has done nothing with it, and it can be sent again. */
   refused: () => void
+  /** The peer has ended the connection for an error: what it says of single streams is not to be relied on. */
+  hasFailed: () => boolean
   /** It was given up; `startedAt` is epoch ms. */
   aborted: (startedAt: number) => void
 }
@@ -30,9 +32,9 @@ export class Stream implements Flow {
   #passenger: Passenger | null
   #stream: ClientHttp2Stream | null = null
   #sent = 0
-  /** Of the answer's body, in bytes, as it was told and as it came; null when it was not told, or there is none. */
-  #length: number | null = null
-  #came = 0
+  #isAnswered = false
+  /** The peer has said that this was all, which the end of a stream alone does not tell: it also ends when it is reset. */
+  #isWhole = false
   #isUpload = false
   #trailers: IncomingHttpHeaders = {}
   #isEnded = false
@@ -50,13 +52,14 @@ export class Stream implements Flow {
     try {
       stream = session.request(headersOf(ready, scheme), { endStream: body === null, signal: this.#abort.signal })
     } catch (error) {
-      // The session has ended meanwhile: nothing was sent.
-      this.#fail(error as Error)
+      // The session has ended meanwhile, and nothing was sent; or Node will not send such fields, which is no fault of the peer's.
+      const { closed, destroyed } = session
+      this.#fail(closed || destroyed ? error as Error : new errors.InvalidArgumentError((error as Error).message))
       return this.#end()
     }
     this.#stream = stream
     this.#passenger?.sending(this)
-    this.#listen(stream, ready.isHead)
+    this.#listen(stream)
     if (Buffer.isBuffer(body)) stream.end(body)
     else if (body !== null) {
       this.#isUpload = true
@@ -75,23 +78,23 @@ export class Stream implements Flow {
     this.#watch.aborted(this.#startedAt)
   }
 
-  #listen (stream: ClientHttp2Stream, isHead: boolean): void {
+  #listen (stream: ClientHttp2Stream): void {
+    this.#watchEnd(stream)
     stream.on('response', (came: Came) => {
       this.#watch.heard()
-      const { ':status': status = 0, 'content-length': length } = came
-      if (length !== undefined && !isHead && status !== 204 && status !== 304) this.#length = Number(length)
-      this.#passenger?.head(status, '', passedOn(came))
+      this.#isAnswered = true
+      this.#passenger?.head(came[':status'] ?? 0, '', passedOn(came))
     })
     stream.on('data', (chunk: Buffer) => {
       this.#watch.heard()
-      this.#came += chunk.length
       if (this.#passenger?.data(chunk) === false) stream.pause()
     })
     stream.on('trailers', trailers => { this.#trailers = passedOn(trailers) })
     stream.on('end', () => this.#complete(stream))
     stream.on('error', error => {
-      // What was streamed is gone.
-      if (stream.rstCode !== constants.NGHTTP2_REFUSED_STREAM || this.#isUpload || this.#passenger === null) return this.#fail(error)
+      // What was streamed is gone. And who has begun to answer has not refused.
+      const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && !this.#isAnswered && !this.#isUpload && !this.#watch.hasFailed()
+      if (!isRefused || this.#passenger === null) return this.#fail(error)
       this.#passenger = null
       this.#watch.refused()
     })
@@ -101,10 +104,21 @@ export class Stream implements Flow {
     })
   }
 
-  /** A stream also ends when it is reset, which is no end of an answer, and looks like one where no error is given. */
+  /**
+   * Node ends the stream's data when the peer says END_STREAM, and then it is not closed; or when it closes the stream, for
+   * whatever reason, and with NO_ERROR that looks the same to who reads.
+   */
+  #watchEnd (stream: ClientHttp2Stream): void {
+    const push = stream.push.bind(stream)
+    stream.push = (chunk, encoding) => {
+      if (chunk === null && !stream.closed && !stream.destroyed) this.#isWhole = true
+      return push(chunk, encoding)
+    }
+  }
+
   #complete (stream: ClientHttp2Stream): void {
     const passenger = this.#passenger
-    if (passenger === null || stream.rstCode !== constants.NGHTTP2_NO_ERROR || (this.#length ?? this.#came) !== this.#came) return
+    if (passenger === null || !this.#isWhole || !this.#isAnswered) return
     this.#passenger = null
     passenger.end(this.#trailers)
     // What it does not want of the upload is not sent.
@@ -153,13 +167,14 @@ export class Stream implements Flow {
 /** What is no part of the status line that HTTP/2 has among its fields, nor of a connection by HTTP/1. */
 function passedOn (came: Came): IncomingHttpHeaders {
   const fields: IncomingHttpHeaders = {}
-  for (const name in came) if (!name.startsWith(':') && isPassedOn(name)) fields[name] = came[name]
+  for (const name in came) if (name !== '__proto__' && !name.startsWith(':') && isPassedOn(name)) fields[name] = came[name]
   return fields
 }
 
 /** The request as HTTP/2 has it: what was the request line are fields, and a connection has no fields of its own. */
 function headersOf ({ method, path, host, fields, body, length, expectsBody }: Ready, scheme: string): Headers {
-  const headers: Headers = { ':method': method, ':path': path, ':scheme': scheme, ':authority': host }
+  // A client may call a field like something that every object has.
+  const headers: Headers = Object.assign(Object.create(null), { ':method': method, ':path': path, ':scheme': scheme, ':authority': host })
   for (let i = 2; i < fields.length; i += 2) {
     const [name, value] = [fields[i] as string, fields[i + 1] ?? '']
     const before = headers[name]

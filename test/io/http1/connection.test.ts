@@ -58,11 +58,13 @@ t.test('connections that take no further request', async t => {
     ['until the end', {}, 'HTTP/1.1 200 OK\r\n\r\nx'],
     ['a peer that waits less than it takes', {}, ok('x', 'keep-alive: timeout=2\r\n')],
     ['HEAD', { method: 'HEAD' }, ok('').replace('length: 0', 'length: 1')],
-    ['a GET with a body', { body: 'b' }, ok('x')]
+    ['a GET with a body', { body: 'b' }, ok('x')],
+    ['a 204 that announces a body', {}, 'HTTP/1.1 204 No Content\r\ncontent-length: 1\r\n\r\n'],
+    ['a 304 that announces chunks', {}, 'HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked\r\n\r\n']
   ]
   for (const [what, request, answer] of last) {
     const { peer, ask } = await begin(t, { answer: socket => { socket.write(answer); if (what === 'until the end') socket.end() } })
-    t.match(await ask(request).answered, { status: 200, body: what === 'HEAD' ? '' : 'x' }, what)
+    t.match(await ask(request).answered, { status: Number(answer.slice(9, 12)), body: /HEAD|announces/.test(what) ? '' : 'x' }, what)
     await until(() => peer.sockets.length === 0, { what: `the end of a connection with ${what}` })
   }
 })
@@ -151,6 +153,37 @@ t.test('an answer that does not wait for the upload ends it, and the connection'
   await until(() => endless.destroyed && peer.sockets.length === 0, { what: 'the end of both' })
 })
 
+t.test('what comes before a request is no answer to it', async t => {
+  const { peer, ask } = await begin(t, { greet: socket => { socket.write(ok('poison')) } })
+  const idle = new Readable({ read () {} })
+  await t.rejects(ask(post(idle)).answered, /bad response/)
+  t.same(peer.requests, [])
+})
+
+t.test('a pool that closes sees to those who got a connection that was dead', async t => {
+  const { peer, pool, ask } = await begin(t, { answer: (socket, { line }) => { if (line.includes('/last')) socket.write(ok(line)); else socket.end(ok(line)) } }, 1)
+  const [first, last] = [ask(post('1')), ask({ ...post('2'), path: '/last' })]
+  const closed = pool.close().then(() => last.isOver)
+  await first.answered
+  t.match(await last.answered, { status: 200 })
+  t.ok(await closed, 'not before that')
+  t.equal(peer.accepted, 2)
+  const { pool: destroyed, ask: askIt } = await begin(t, {}, 1)
+  await askIt().answered
+  const given = askIt(post('3'))
+  destroyed.destroy()
+  await t.rejects(given.answered, /connections to this peer were closed/)
+})
+
+t.test('who waits no more is not kept', async t => {
+  const { pool, ask, peer } = await begin(t, { answer: () => {} }, 1)
+  ask()
+  await until(() => peer.requests.length === 1, { what: 'a request that takes its time' })
+  const collect = runInNewContext('gc') as () => void
+  const left = Array.from({ length: 500 }, () => { const asked = new Asked(pool, {}); asked.isOver = true; return new WeakRef(asked) })
+  t.ok(await until(() => { collect(); return left.filter(asked => asked.deref() !== undefined).length <= 64 }, { what: 'the end of those who have left' }))
+})
+
 t.test('what breaks', async t => {
   const broken: Array<[RegExp | { code: string }, RawPeerOptions]> = [
     [/other side closed/, { answer: socket => { socket.end() } }],
@@ -189,7 +222,7 @@ t.test('an idle connection keeps nothing of the request that it carried last', a
   }
   for (const request of [{}, post('bytes'), post(Readable.from(['stream'], { objectMode: false }))]) {
     const asked = await carried(request)
-    await until(() => { collect(); return asked.deref() === undefined }, { what: 'the end of what is not needed any more' })
+    t.ok(await until(() => { collect(); return asked.deref() === undefined }, { what: 'the end of what is not needed any more' }))
   }
 })
 
