@@ -190,8 +190,8 @@ export class ResponseReader {
   }
 
   /**
-   * `size` bytes for what is still to come, if that is worth it. It grows as long as reads fill it: few long reads cost half
-   * of what many short ones do, and a long buffer for a short read costs more than it saves.
+   * `size` bytes for what is still to come, if that is worth it. It grows as long as reads fill it: few long reads cost less
+   * than many short ones, and a long buffer for a short read costs more than it saves.
    */
   #room (size: number): Buffer<ArrayBuffer> | null {
     if (size < SIZE || this.isHeld || this.#state === 'done' || this.#state === 'head' || this.#state === 'trailers') return null
