@@ -131,7 +131,7 @@ export class Call implements Owner {
     return body instanceof Upload && body.error !== null
   }
 
-  /** By HTTP/1 headers go with the first byte of a body that streams, by HTTP/2 at once. */
+  /** By HTTP/1 headers go with the first byte of a body that streams; undici sends them by HTTP/2 at once. */
   get isUploadUntouched (): boolean {
     const { body } = this.#message
     return body instanceof Upload && body.isUntouched && !this.exchange.settings.pool.allowH2
