@@ -109,12 +109,12 @@ export class ResponseReader {
   #step (bytes: Buffer, from: number, to: number): number {
     switch (this.#state) {
       case 'head': return this.#rest === null ? this.#head(bytes, from, to) : this.#joined(bytes, from, to)
-      case 'length': return this.#body(bytes, from, to)
+      case 'length': return this.#body(bytes, from, to, 'done')
       case 'close': {
         this.#give(bytes, from, to)
         return to
       }
-      case 'chunk': return this.#chunk(bytes, from, to)
+      case 'chunk': return this.#body(bytes, from, to, 'chunk end')
       default: return this.#rest === null ? this.#lines(bytes, from, to) : this.#joined(bytes, from, to)
     }
   }
@@ -163,18 +163,11 @@ export class ResponseReader {
     return at
   }
 
-  #body (bytes: Buffer, from: number, to: number): number {
+  /** Bytes of which it is known how many come, and what comes `then`. */
+  #body (bytes: Buffer, from: number, to: number, then: State): number {
     const end = Math.min(to, from + this.#left)
     this.#left -= end - from
-    if (this.#left === 0) this.#state = 'done'
-    this.#give(bytes, from, end)
-    return end
-  }
-
-  #chunk (bytes: Buffer, from: number, to: number): number {
-    const end = Math.min(to, from + this.#left)
-    this.#left -= end - from
-    if (this.#left === 0) this.#state = 'chunk end'
+    if (this.#left === 0) this.#state = then
     this.#give(bytes, from, end)
     return end
   }
