@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 import type { ErrorKind, Outcome } from '../logger/outcome.js'
 import type { AttemptInfo } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
@@ -123,6 +123,12 @@ export class Attempt implements Passenger, Trial {
 
   sending (flow: Flow): void {
     this.#flow = flow
+  }
+
+  takeBack (body: Buffer | Readable | null): Buffer | Readable | null | undefined {
+    const again = body instanceof Readable ? this.#owner.reopen() : body
+    if (again !== undefined) this.#flow = null
+    return again
   }
 
   upgraded (statusCode: number, fields: IncomingHttpHeaders, socket: Duplex): void {

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
 import type { ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
@@ -131,10 +131,15 @@ export class Call implements Owner {
     return body instanceof Upload && body.error !== null
   }
 
-  /** By HTTP/1 headers go with the first byte of a body that streams; undici sends them by HTTP/2 at once. */
+  /** By HTTP/1 headers go with the first byte of a body that streams, by HTTP/2 at once. */
   get isUploadUntouched (): boolean {
     const { body } = this.#message
     return body instanceof Upload && body.isUntouched && !this.exchange.settings.pool.allowH2
+  }
+
+  reopen (): Readable | undefined {
+    const { body } = this.#message
+    return body instanceof Upload && body.isInHand ? body.open() : undefined
   }
 
   /** The error that a client is told. */

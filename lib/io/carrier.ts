@@ -33,6 +33,11 @@ export interface Passenger {
   readonly isOver: boolean
   /** It is about to be sent; before that nothing of it was. */
   sending: (flow: Flow) => void
+  /**
+   * The peer says that it has done nothing with the request, so it counts as not sent. Answers with the body from its
+   * beginning; or with undefined when that is not in hand any more, and then what was sent is lost.
+   */
+  takeBack: (body: Buffer | Readable | null) => Buffer | Readable | null | undefined
   /** An answer, other than 1xx. `fields` are those that are passed on, by lower-case name, and its own. */
   head: (status: number, text: string, fields: IncomingHttpHeaders) => void
   /** False asks to hold the rest back; a little more may come all the same. The bytes are its own. */

@@ -1,7 +1,7 @@
 import { Dispatcher } from 'undici'
 import { NoPeerError, NotReadyError, ShedError, UnknownServiceError } from '../errors.js'
 import type { Logger } from '../logger/logger.js'
-import { Exchange, isIdempotent } from '../picker/exchange.js'
+import { Exchange } from '../picker/exchange.js'
 import type { Service } from '../store/service.js'
 import type { Store } from '../store/store.js'
 import { Call } from './call.js'
@@ -80,8 +80,7 @@ export class UpstreamDispatcher extends Dispatcher {
     const fields = fieldsIn(options)
     const exchange = new Exchange(service)
     const { method } = options
-    const limit = isIdempotent(method) && exchange.retry !== false ? exchange.retry.bodyBytes : null
-    const { body, end } = given(options.body, limit, clock)
+    const { body, end } = given(options.body, exchange.kept(method), clock)
     const call = new Call(this.#means, exchange, { path, method, fields, host: undefined, body, upgrade }, recipient, startedAt)
     const ended = (status: number): void => {
       end()

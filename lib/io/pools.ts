@@ -5,7 +5,8 @@ import type { Carrier } from './carrier.js'
 import { connector, type Connect } from './connector.js'
 import { onread } from './http1/reading.js'
 import { Pool } from './http1/pool.js'
-import { Multiplexed, OneByOne } from './undici.js'
+import { Multiplexed } from './http2/carrier.js'
+import { OneByOne } from './undici.js'
 
 /** How long requests under way may go on when a pool is closed for good (ms). */
 const CLOSE_WITHIN = 4000
@@ -100,14 +101,10 @@ function open (peer: Peer, { pool, tls, timeouts }: ServiceSettings, kind: Kind)
   const allowH2 = pool.allowH2 && kind !== 'upgrade'
   const isOurs = kind === 'plain' && !allowH2
   const connect = connector({ timeout: timeouts.connect, tls, allowH2 }, isOurs ? onread : undefined)
-  if (isOurs) {
-    const target = { hostname: peer.host, host: peer.id, protocol: `${peer.scheme}:`, port: String(peer.port) }
-    const connectToPeer: Connect = callback => connect(target, callback as buildConnector.Callback)
-    return new Pool(connectToPeer, connections, keepAlive)
-  }
-  const options = { keepAliveTimeout: keepAlive, keepAliveMaxTimeout: keepAlive, pipelining: 1, connect }
-  if (kind === 'plain') return new Multiplexed(origin, peer.host, options, connections, connect)
-  return new OneByOne(peer.host, () => new Client(origin, { ...options, allowH2 }))
+  if (kind !== 'plain') return new OneByOne(peer.host, () => new Client(origin, { pipelining: 1, connect, allowH2 }))
+  const target = { hostname: peer.host, host: peer.id, protocol: `${peer.scheme}:`, port: String(peer.port) }
+  const connectToPeer: Connect = callback => connect(target, callback as buildConnector.Callback)
+  return isOurs ? new Pool(connectToPeer, connections, keepAlive) : new Multiplexed(origin, connectToPeer, connections, keepAlive)
 }
 
 function isSame (a: ServiceSettings, b: ServiceSettings): boolean {

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream'
 import { isGone, whyNot, type Forwarding } from '../picker/forwarding.js'
-import { isIdempotent } from '../picker/exchange.js'
 import type { Picker } from '../picker/picker.js'
 import type { PeerState } from '../store/peer.js'
 import { Call } from './call.js'
@@ -23,15 +22,14 @@ export class Transport {
 
   /** Sends a client's request on, and tells its forwarding what came of it. */
   forward (forwarding: Forwarding): void {
-    const { body, exchange: { retry }, method } = forwarding
+    const { body, exchange, method } = forwarding
     if (!(body instanceof Readable)) return this.#start(forwarding, body as Body)
     // The parser that reads the headers may be about to read the body, too.
     process.nextTick(() => {
       // Who read it before us may have gone on meanwhile.
       const error = whyNot(body)
       if (error !== null) return forwarding.failed(error)
-      const limit = isIdempotent(method) && retry !== false ? retry.bodyBytes : null
-      this.#start(forwarding, bodyFrom(body, limit, this.means.clock))
+      this.#start(forwarding, bodyFrom(body, exchange.kept(method), this.means.clock))
     })
   }
 

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { ErrorKind } from '../logger/outcome.js'
 import type { Exchange } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
@@ -38,6 +38,8 @@ export interface Owner {
   failed: (trial: Trial, kind: ErrorKind, cause: Error) => void
   /** The peer has agreed to another protocol; `socket` is the connection. */
   upgraded: (trial: Trial, socket: Duplex) => void
+  /** What the client sends, from its beginning again; undefined when it is not in hand any more. */
+  reopen: () => Readable | undefined
   /** The error that a client is told. */
   errorFor: (kind: ErrorKind, cause: Error) => Error
 }

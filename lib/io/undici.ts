@@ -1,10 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { Client, Pool, type buildConnector, type Dispatcher } from 'undici'
+import type { Client, Dispatcher } from 'undici'
 import type { Carrier, Flow, Outbound, Passenger } from './carrier.js'
 import { allFields, endToEndFields } from './fields.js'
-
-/** Requests at the same time on one HTTP/2 connection, unless the peer allows fewer. */
-const STREAMS = 100
 
 const noop = (): void => {}
 
@@ -64,42 +61,6 @@ function optionsFor (request: Outbound, servername: string): Dispatcher.Dispatch
     headersTimeout: 0,
     bodyTimeout: 0
   } as Dispatcher.DispatchOptions
-}
-
-/** Connections that may carry many requests each, by HTTP/2 where the peer agrees to it; undici knows how many. */
-export class Multiplexed implements Carrier {
-  readonly #pool: Pool
-  readonly #host: string
-
-  constructor (origin: string, host: string, options: Client.Options, connections: number, connect: buildConnector.connector) {
-    this.#host = host
-    this.#pool = new Pool(origin, { ...options, connections, allowH2: true, connect, factory: (target, given) => multiplexed(target, given, connect) })
-  }
-
-  dispatch (request: Outbound, passenger: Passenger): void {
-    this.#pool.dispatch(optionsFor(request, this.#host), new Told(passenger))
-  }
-
-  async close (): Promise<void> {
-    await this.#pool.close()
-  }
-
-  destroy (): void {
-    this.#pool.destroy().catch(noop)
-  }
-}
-
-/** A connection that takes many requests at the same time once the peer has agreed to HTTP/2, and one until then. */
-function multiplexed (origin: URL, options: object, connect: buildConnector.connector): Client {
-  const client = new Client(origin, {
-    ...options,
-    connect: (target, callback) => connect(target, (...told) => {
-      const [error, socket] = told
-      if (error === null && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2') client.pipelining = STREAMS
-      callback(...told)
-    })
-  })
-  return client
 }
 
 /** A connection for each request: for upgrades, which keep it, and for bodies that undici alone knows how to write. */

@@ -54,6 +54,14 @@ export class Exchange {
     this.upstream = { service: service.name, peer: null, attempts: [] }
   }
 
+  /**
+   * How many bytes of a body that streams are worth keeping for another attempt; null when nothing could be sent twice. A
+   * peer that speaks HTTP/2 may say that it has not begun with a request, whatever its method.
+   */
+  kept (method: string): number | null {
+    return this.retry !== false && (isIdempotent(method) || this.settings.pool.allowH2) ? this.retry.bodyBytes : null
+  }
+
   /** The peer for the next attempt, never one that was tried; undefined when nobody is left. */
   next (picker: Picker, now: number): Pick | undefined {
     if (this.#tried !== undefined) this.#excludeReturned(this.#tried)

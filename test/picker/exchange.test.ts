@@ -1,5 +1,5 @@
 import t from 'tap'
-import { Exchange, isIdempotent, type Reason } from '../../lib/picker/exchange.js'
+import { Exchange, type Reason } from '../../lib/picker/exchange.js'
 import type { Peer } from '../../lib/store/peer.js'
 import type { RetrySettings } from '../../lib/store/settings.js'
 import { OK, settings, T0, World } from '../fixtures/pure.js'
@@ -84,7 +84,16 @@ t.test('what was sent is repeated only when it is idempotent, in hand and named'
   t.ok(retrying({ on: ['timeout'] }).mayRepeat('timeout', 'GET', true, T0), 'time-outs when asked for')
   t.ok(retrying({ on: [500] }).mayRepeat(500, 'GET', true, T0), 'other statuses when asked for')
   t.notOk(new Exchange(worldOf({ a: {} }).service, 1000, false).mayRepeat('reset', 'GET', true, T0))
-  t.notOk(isIdempotent('POST'))
+})
+
+t.test('what is kept of a body is what may be sent twice', async t => {
+  const { service } = worldOf({ a: {} })
+  const byHttp2 = new World({ pool: { connections: 8, keepAlive: 1000, allowH2: true } }, () => 0).service
+  const rows: Array<[exchange: Exchange, method: string, kept: number | null]> = [
+    [new Exchange(service), 'PUT', RETRY.bodyBytes], [new Exchange(service), 'POST', null], [new Exchange(byHttp2), 'POST', RETRY.bodyBytes],
+    [new Exchange(service, 1000, false), 'PUT', null], [new Exchange(byHttp2, 1000, false), 'PUT', null]
+  ]
+  for (const [exchange, method, kept] of rows) t.equal(exchange.kept(method), kept, method)
 })
 
 t.test('repetitions use the budget, and it can be given back', async t => {

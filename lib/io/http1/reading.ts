@@ -38,7 +38,9 @@ export const onread = {
   }
 }
 
-/** From now on `reader` is told what comes on a socket that was made with `onread`. */
+/** From now on `reader` is told what comes, also on a socket that was made without `onread`. */
 export function readFor (socket: Socket, reader: Reader): void {
   (socket as Read)[READER] = reader
+  // Never told on one that was made with it.
+  socket.on('data', (chunk: Buffer) => { if (!reader.received(chunk, chunk.length)) socket.pause() })
 }

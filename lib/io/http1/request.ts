@@ -1,10 +1,15 @@
 import { Readable } from 'node:stream'
 import { errors } from 'undici'
+import type { Fields } from '../../picker/forwarding.js'
 import type { Outbound } from '../carrier.js'
 
 /** A request by HTTP/1 (RFC 9112), ready to be written. */
 export interface Ready {
   readonly method: string
+  readonly path: string
+  readonly host: string
+  /** As they were given, all of them good; the Host's are the first two. */
+  readonly fields: Fields
   /** The request line and all fields but for what frames the body, each with its line end. */
   readonly head: string
   readonly body: Buffer | Readable | null
@@ -54,10 +59,10 @@ export function prepare ({ method, path, fields, body }: Outbound): Ready {
     if (Array.isArray(values)) for (const one of values) head += `${name}: ${value(name, one)}\r\n`
     else head += `${name}: ${value(name, values)}\r\n`
   }
-  if (bytes instanceof Readable) return { method, head, body: bytes, length: announced, isHead, expectsBody }
+  if (bytes instanceof Readable) return { method, path, host, fields, head, body: bytes, length: announced, isHead, expectsBody }
   const length = bytes === null ? 0 : bytes.length
   if (length > 0 && announced !== null && announced !== length && !NO_LENGTH.has(method)) throw new errors.RequestContentLengthMismatchError()
-  return { method, head, body: length === 0 ? null : bytes, length: length === 0 && !expectsBody ? null : length, isHead, expectsBody }
+  return { method, path, host, fields, head, body: length === 0 ? null : bytes, length: length === 0 && !expectsBody ? null : length, isHead, expectsBody }
 }
 
 /** What was checked before is not checked again: almost all requests have the same names. Bounded: clients may invent some. */

@@ -9,7 +9,7 @@ const request = (given: Partial<Outbound>): Outbound => ({ method: 'GET', path: 
 t.test('requests are written as undici writes them', async t => {
   const fields = ['host', 'h:1', 'x-a', '1', 'x-b', ['2', '3'], 'x-c', '']
   const head = 'GET /a?b HTTP/1.1\r\nhost: h:1\r\nconnection: keep-alive\r\nx-a: 1\r\nx-b: 2\r\nx-b: 3\r\nx-c: \r\n'
-  t.same(prepare(request({ path: '/a?b', fields })), { method: 'GET', head, body: null, length: null, isHead: false, expectsBody: false })
+  t.same(prepare(request({ path: '/a?b', fields })), { method: 'GET', path: '/a?b', host: 'h:1', fields, head, body: null, length: null, isHead: false, expectsBody: false })
   t.match(prepare(request({ method: 'HEAD' })), { head: /^HEAD \/ HTTP\/1.1\r\nhost: h\r\nconnection: close\r\n$/, isHead: true })
   t.match(prepare(request({ method: 'POST' })), { body: null, length: 0, expectsBody: true }, 'a length where a body is expected')
   for (const body of ['', Buffer.alloc(0)]) t.match(prepare(request({ method: 'DELETE', body })), { body: null, length: null })

@@ -1,0 +1,150 @@
+import { connect, constants, type ClientHttp2Session } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { now } from '../clock.js'
+import type { Passenger } from '../carrier.js'
+import type { Ready } from '../http1/request.js'
+import { Stream } from './stream.js'
+
+/** Whose connection it is. */
+export interface Owner {
+  /**
+   * The peer has done nothing with this request, and says so: it can be sent again. `isLeaving`: it took others, and then
+   * ended the connection.
+   */
+  refused: (ready: Ready, passenger: Passenger, isLeaving: boolean) => void
+  /** It has room for another request. */
+  freed: () => void
+  /** It takes no further request. */
+  lost: (session: Session) => void
+}
+
+/** Requests at the same time on one connection, unless the peer allows fewer. */
+const STREAMS = 100
+/** How long a peer may take to show that it is still there, ms. */
+const SIGN_OF_LIFE = 2000
+
+/** One connection by HTTP/2, with many requests at the same time. */
+export class Session {
+  readonly #session: ClientHttp2Session
+  readonly #socket: TLSSocket
+  #hasFailed = false
+  /** It ends in order, and the peer took some of its requests. */
+  #isLeaving = false
+  readonly #owner: Owner
+  readonly #scheme: string
+  readonly #patience: number
+  #streams = 0
+  #heardAt = now()
+  #isLost = false
+  /** How many requests the peer allows is known. */
+  #isReady = false
+  #isAsked = false
+  #idle: NodeJS.Timeout | null = null
+
+  /** Over a connection on which the peer has agreed to HTTP/2. `patience` is how long it may be idle, ms. */
+  constructor (socket: TLSSocket, origin: string, owner: Owner, patience: number) {
+    this.#owner = owner
+    this.#socket = socket
+    this.#scheme = new URL(origin).protocol.slice(0, -1)
+    this.#patience = patience
+    this.#session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } })
+    this.#session.on('error', () => {})
+    // Streams tell of their own ends.
+    this.#session.on('goaway', (code, last) => {
+      this.#hasFailed = code !== constants.NGHTTP2_NO_ERROR
+      this.#isLeaving = last > 0
+      this.#lose()
+    })
+    this.#session.on('close', () => this.#lose())
+    this.#session.on('remoteSettings', () => {
+      if (!this.#isReady) this.#rest()
+      this.#isReady = true
+      this.#owner.freed()
+    })
+    // Who waits for an answer holds the process by a timer of his own.
+    this.#session.unref()
+    this.#idle = setTimeout(() => this.destroy(new Error('no HTTP/2')), SIGN_OF_LIFE).unref()
+  }
+
+  /** Whether it can take another request. */
+  get hasRoom (): boolean {
+    const { closed, destroyed } = this.#session
+    return this.#isReady && !this.#isLost && !closed && !destroyed && this.#streams < Math.min(STREAMS, this.#session.remoteSettings.maxConcurrentStreams ?? STREAMS)
+  }
+
+  /** Whether it is known how much room it has. */
+  get isReady (): boolean {
+    return this.#isReady
+  }
+
+  /** Sends a request. */
+  carry (ready: Ready, passenger: Passenger): void {
+    this.#streams++
+    if (this.#idle !== null) clearTimeout(this.#idle)
+    this.#idle = null
+    const stream = new Stream(passenger, {
+      heard: () => { this.#heardAt = now() },
+      ended: () => this.#left(),
+      refused: again => this.#owner.refused(again, passenger, this.#isLeaving),
+      hasFailed: () => this.#hasFailed,
+      // That it was given up may be because nothing comes any more, and others are to be spared that.
+      aborted: startedAt => { if (this.#heardAt < startedAt) this.#ask() }
+    })
+    stream.start(ready, this.#session, this.#scheme)
+  }
+
+  /** Resolves when the requests under way have ended. */
+  async close (): Promise<void> {
+    this.#lose()
+    if (this.#socket.destroyed) return
+    await new Promise<void>(resolve => { this.#socket.once('close', () => resolve()) })
+  }
+
+  /** Node would wait for the peer to end its side, which one that is dead does not do. */
+  destroy (error: Error): void {
+    this.#session.destroy(error, constants.NGHTTP2_CANCEL)
+    this.#socket.destroy()
+    this.#lose()
+  }
+
+  #left (): void {
+    this.#streams--
+    if (this.#streams === 0 && this.#isLost) this.#end()
+    else if (this.#streams === 0) this.#rest()
+    if (this.hasRoom) this.#owner.freed()
+  }
+
+  #rest (): void {
+    if (this.#idle !== null) clearTimeout(this.#idle)
+    this.#idle = setTimeout(() => { this.close().catch(() => {}) }, this.#patience).unref()
+  }
+
+  #lose (): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    if (this.#idle !== null) clearTimeout(this.#idle)
+    this.#owner.lost(this)
+    // Told to close at once it would not send a request that was begun in this turn.
+    if (this.#streams === 0) this.#end()
+  }
+
+  /** In order, and for sure. */
+  #end (): void {
+    if (this.#socket.destroyed) return
+    this.#session.close()
+    const cut = setTimeout(() => this.#socket.destroy(), SIGN_OF_LIFE).unref()
+    this.#socket.once('close', () => clearTimeout(cut))
+  }
+
+  /** Cuts everything when the peer does not answer a ping. */
+  #ask (): void {
+    if (this.#isAsked || this.#session.destroyed) return
+    this.#isAsked = true
+    const timer = setTimeout(() => this.destroy(new Error(`no sign of life within ${SIGN_OF_LIFE} ms`)), SIGN_OF_LIFE).unref()
+    const answered = (): void => {
+      this.#isAsked = false
+      clearTimeout(timer)
+    }
+    if (!this.#session.ping(answered)) answered()
+  }
+}
