@@ -1,0 +1,138 @@
+/**
+ * What a large registry costs: `npm run bench:registry`. A real etcd with 100,000 peers in 2,000 services, read by a bare
+ * paged listing of etcd3 and by the plugin, then 10,000 changes in a burst, with traffic all the time. See bench/README.md.
+ */
+import { monitorEventLoopDelay, performance, type IntervalHistogram } from 'node:perf_hooks'
+import { noop } from 'cockatiel'
+import { Etcd3 } from 'etcd3'
+import Fastify from 'fastify'
+import { Agent, request } from 'undici'
+import upstreamEtcd from '../dist/index.js'
+import { startEtcd } from '../test/fixtures/etcd.js'
+import { startPeer } from '../test/fixtures/peer.js'
+
+const SERVICES = 2000
+const PEERS = 100_000
+const BURST = 10_000
+const PAGE = 5000
+const PREFIX = '/services/'
+/** Requests a second while all this goes on. */
+const TRAFFIC = 200
+
+const endings: Array<() => unknown> = []
+const t = { teardown: (end: () => unknown) => { endings.push(end) } } as Parameters<typeof startEtcd>[0]
+const gc = (globalThis as { gc?: () => void }).gc
+
+function keyOf (i: number): string {
+  return `${PREFIX}service-${i % SERVICES}/10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}:8080`
+}
+
+function valueOf (i: number): string {
+  return JSON.stringify({ weight: 1 + i % 9, slow_start: 30, checkurl: '' })
+}
+
+/** In transactions of 100, which is what etcd takes at once. */
+async function fill (client: Etcd3, from: number, to: number, salt: number): Promise<void> {
+  for (let i = from; i < to; i += 100) {
+    const puts = Array.from({ length: Math.min(100, to - i) }, (_, j) => ({ request_put: { key: Buffer.from(keyOf(i + j)), value: Buffer.from(valueOf(i + j + salt)) } }))
+    await client.kv.txn({ success: puts })
+  }
+}
+
+/** Every key and value, as a page after the other, and nothing made of them. */
+async function bare (client: Etcd3): Promise<number> {
+  const end = Buffer.from(`${PREFIX.slice(0, -1)}0`)
+  let [key, count] = [Buffer.from(PREFIX), 0]
+  for (;;) {
+    const { kvs, more } = await client.kv.range({ key, range_end: end, limit: PAGE })
+    count += kvs.length
+    const last = kvs.at(-1)
+    if (!more || last === undefined) return count
+    key = Buffer.concat([last.key, Buffer.from([0])])
+  }
+}
+
+function heap (): number {
+  gc?.()
+  gc?.()
+  return process.memoryUsage().heapUsed
+}
+
+async function timed (work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return performance.now() - started
+}
+
+const shown = (delay: IntervalHistogram): string => `p50 ${(delay.percentile(50) / 1e6).toFixed(0)}, p99 ${(delay.percentile(99) / 1e6).toFixed(0)}, max ${(delay.max / 1e6).toFixed(0)} ms`
+
+async function main (): Promise<void> {
+  const etcd = await startEtcd(t, { args: ['--quota-backend-bytes=2147483648'] })
+  const client = new Etcd3({ hosts: etcd.endpoint, faultHandling: { host: () => noop, global: noop }, grpcOptions: { 'grpc.max_receive_message_length': 64 * 1024 * 1024 } })
+  t.teardown(() => { client.close() })
+  await fill(client, 0, PEERS, 0)
+  const peer = await startPeer(t)
+  await etcd.put(`${PREFIX}shop/${peer.id}`, '')
+  const bares = [await timed(async () => await bare(client)), await timed(async () => await bare(client))]
+  const agent = new Agent()
+  t.teardown(() => agent.destroy())
+  const before = heap()
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  const load = await timed(async () => {
+    await app.register(upstreamEtcd, { etcd: { hosts: etcd.endpoint, timeout: 10_000 }, keyPrefix: PREFIX, routes: [{ prefix: '/', service: 'shop' }], start: { wait: 60_000 } })
+    await app.ready()
+  })
+  delay.disable()
+  const loading = shown(delay)
+  bares.push(await timed(async () => await bare(client)))
+  const perPeer = (heap() - before) / PEERS
+  const fastest = Math.min(...bares)
+  console.log(`${PEERS} peers in ${SERVICES} services, Node ${process.version}`)
+  console.log(`a bare listing: ${bares.map(ms => ms.toFixed(0)).join(', ')} ms; loading: ${load.toFixed(0)} ms, ${(load / fastest).toFixed(2)} times the fastest of them`)
+  console.log(`event loop while loading: ${loading}`)
+  console.log(`heap: ${perPeer.toFixed(0)} bytes a peer`)
+  await burst(client, app, agent)
+}
+
+async function burst (client: Etcd3, app: ReturnType<typeof Fastify>, agent: Agent): Promise<void> {
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  let [sent, failed] = [0, 0]
+  const over = new AbortController()
+  const send = async (): Promise<void> => {
+    sent++
+    const { statusCode, body } = await request(url, { dispatcher: agent })
+    await body.dump()
+    if (statusCode !== 200) failed++
+  }
+  const traffic = (async () => {
+    while (!over.signal.aborted) await Promise.all([send(), new Promise(resolve => setTimeout(resolve, 1000 / TRAFFIC))])
+  })()
+  await new Promise(resolve => setTimeout(resolve, 2000))
+  const idle = process.cpuUsage()
+  const rest = monitorEventLoopDelay({ resolution: 5 })
+  rest.enable()
+  await new Promise(resolve => setTimeout(resolve, 3000))
+  rest.disable()
+  const { user, system } = process.cpuUsage(idle)
+  const delay = monitorEventLoopDelay({ resolution: 5 })
+  delay.enable()
+  const ms = await timed(async () => {
+    await fill(client, 0, BURST, 1)
+    const revision = (await client.put(`${PREFIX}shop2/10.0.0.1:1`).value('').exec()).header.revision
+    await app.upstreams.applied(revision)
+  })
+  delay.disable()
+  over.abort()
+  await traffic
+  console.log(`at rest with ${TRAFFIC} requests a second: ${((user + system) / 30_000).toFixed(0)} % of a core, event loop ${shown(rest)}`)
+  console.log(`${BURST} changes: ${ms.toFixed(0)} ms until the last was in use, event loop ${shown(delay)}; ${sent} requests, ${failed} failed`)
+}
+
+try {
+  await main()
+} finally {
+  for (const end of endings.reverse()) await end()
+}
