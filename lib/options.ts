@@ -28,6 +28,11 @@ const format: Read<Settings['format']> = (value, path) => {
   return name
 }
 
+const snapshotFile: Read<Settings['snapshotFile']> = (value, path) => {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw new BadOptionError(path, 'the path of a file', value)
+}
+
 const startChecks: Checks<StartSettings> = {
   wait: number({ min: 0, max: 600000, unit: 'ms' }),
   onFail: oneOf('degraded', 'throw')
@@ -41,6 +46,7 @@ const gateway: Checks<GatewaySettings> = {
   peers,
   keyPrefix: text(/^[^\p{Cc}]*\/$/u, 'a string that ends with "/" and holds no control characters'),
   format,
+  snapshotFile,
   start,
   inspect,
   statsWindow: number({ min: 1, max: 3600, integer: true, unit: 's' })
@@ -51,6 +57,7 @@ const defaults: GatewaySettings = {
   peers: null,
   keyPrefix: '/services/',
   format: 'auto',
+  snapshotFile: null,
   start: Object.freeze({ wait: 3000, onFail: 'degraded' }),
   inspect: inspectDefaults,
   statsWindow: 60
@@ -69,6 +76,7 @@ export function readOptions (raw: unknown): Settings {
       ? 'options "etcd" and "peers" exclude each other, give one of them'
       : 'one of the options "etcd" and "peers" is needed')
   }
+  if (found.has('snapshotFile') && found.has('peers')) throw new OptionsError('option "snapshotFile" is for a registry that can be away, so it needs "etcd"')
   const service = layService(found, serviceDefaults)
   return Object.freeze({ ...layOver(gateway, found, defaults), service, ...readNamed(found, service) })
 }

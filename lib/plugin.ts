@@ -19,6 +19,8 @@ import { now } from './io/clock.js'
 import { UpstreamDispatcher } from './io/dispatcher.js'
 import { EtcdSource } from './io/etcd/source.js'
 import { parseJson } from './io/json.js'
+import { Follower } from './io/follower.js'
+import { SnapshotFile } from './io/snapshot-file.js'
 import { StaticSource } from './io/static-source.js'
 import { Transport } from './io/transport.js'
 import { Logger } from './logger/logger.js'
@@ -30,7 +32,6 @@ import { shortestWait, type ServiceSettings } from './store/settings.js'
 import { Store } from './store/store.js'
 import { createCodec } from './syncer/codec/codec.js'
 import { Registry } from './syncer/registry.js'
-import type { Feed, Source } from './syncer/source.js'
 import { Syncer, type Change } from './syncer/syncer.js'
 
 /** The interval's bounds (ms): a tenth of the shortest duration that anybody set, within these. */
@@ -52,7 +53,7 @@ class Composition implements Gateway {
   readonly dispatcher: UpstreamDispatcher
   readonly #health = new Health(Math.random)
   readonly #checker = new Checker()
-  readonly #source: Source
+  readonly #follower: Follower
   readonly #log: FastifyInstance['log']
   #interval: NodeJS.Timeout | undefined
   #tickEvery = 0
@@ -73,19 +74,26 @@ class Composition implements Gateway {
     }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)))
     const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
     this.syncer = new Syncer(this.store, codec, inCode,
-      (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`))
+      (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`), settings.snapshotFile !== null)
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
-    this.transport = new Transport(this.picker, now, Math.random, () => this.registry.synced)
+    this.transport = new Transport(this.picker, now, Math.random, () => this.registry.isReady)
     this.dispatcher = new UpstreamDispatcher(this.transport.means, this.store, this.logger, () => this.#closed)
-    this.#source = settings.etcd === null
+    const source = settings.etcd === null
       ? new StaticSource(settings.peers ?? new Map(), settings.keyPrefix)
       : new EtcdSource(settings.etcd, settings.keyPrefix)
+    const file = settings.snapshotFile === null ? null : new SnapshotFile(settings.snapshotFile)
+    this.#follower = new Follower(this.syncer, this.registry, source, file, settings.keyPrefix, {
+      changed: (changes, isBoot) => this.#adopt(changes, isBoot),
+      told: () => this.waiters.check(),
+      log
+    })
   }
 
-  /** Starts to follow the registry. Throws when what was given in code cannot be read. */
-  start (): void {
+  /** Starts to follow the registry. Rejects when what was given in code cannot be read. */
+  async start (): Promise<void> {
     this.#keepTicking()
-    this.#source.start(this.#feed())
+    await this.#follower.restore()
+    this.#follower.start()
     if (this.settings.peers === null) return
     const [key, error] = [...this.syncer.invalidKeys][0] ?? []
     if (key !== undefined) throw new BadOptionError('peers', 'registrations as in etcd', `${key}: ${error}`)
@@ -99,44 +107,15 @@ class Composition implements Gateway {
     clearInterval(this.#interval)
     this.waiters.close(new SyncError('the gateway was closed'))
     this.#checker.close()
-    await Promise.all([this.#source.close(), this.transport.close()])
+    await Promise.all([this.#follower.close(), this.transport.close()])
   }
 
   changed (): void {
     this.waiters.check()
   }
 
-  #feed (): Feed {
-    const { syncer, registry } = this
-    return {
-      get position () { return syncer.position },
-      anchors: () => syncer.anchors(),
-      list: (entries, revision, sameHistory) => {
-        const boot = syncer.position === null
-        const changes = syncer.list(entries, revision, sameHistory, now())
-        if (changes === null) return false
-        this.#adopt(changes, boot)
-        this.#log.info({ revision: String(revision), keys: entries.length, changes: changes.length }, 'the registry was listed')
-        return true
-      },
-      apply: events => this.#adopt(syncer.apply(events, now()), false),
-      advance: revision => syncer.advance(revision),
-      verified: () => {
-        if (registry.lastError !== null) this.#log.info('in step with the registry again')
-        registry.verified(now())
-        this.waiters.check()
-      },
-      failed: sentence => {
-        if (registry.lastError !== sentence) this.#log.warn(sentence)
-        registry.lastError = sentence
-      },
-      warn: sentence => this.#log.warn(sentence),
-      reconnecting: () => { registry.reconnects++ },
-      resyncing: why => {
-        registry.resyncs++
-        this.#log.warn({ why }, 'listing the registry again')
-      }
-    }
+  ask (revision: bigint): void {
+    this.#follower.ask(revision)
   }
 
   /** What the registry changed goes to health, to the connections, to the log. */
@@ -230,7 +209,7 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   const upgrades = new Upgrades(app, parts.transport)
   for (const route of routes) await app.register(child => proxy(child, route, forwarder, upgrades))
   if (page !== false) await app.register(child => inspect(child, parts, upstreams, page), { prefix: page.path })
-  parts.start()
+  await parts.start()
 }
 
 /** Waits for the first listing as long as `start` says, then goes on without it or refuses to. */
@@ -240,6 +219,7 @@ async function synced (parts: Composition, log: FastifyInstance['log']): Promise
   try {
     await parts.waiters.until(() => registry.synced, start.wait, late)
   } catch (error) {
+    if (registry.isReady) return log.warn(error, 'starting by the snapshot file, without the registry')
     if (start.onFail === 'throw') throw error
     log.warn(error, 'starting without the registry; its services answer 503 until it can be read')
   }

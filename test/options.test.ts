@@ -83,6 +83,7 @@ t.test('the defaults are those of the contract', async (t) => {
     peers: null,
     keyPrefix: '/services/',
     format: 'auto',
+    snapshotFile: null,
     start: { wait: 3000, onFail: 'degraded' },
     service: serviceDefaults,
     services: new Map(),
@@ -131,11 +132,11 @@ t.test('unknown names', async (t) => {
   const rows: Array<[string, string | null]> = [
     ['chekc', 'check'], ['ectd', 'etcd'], ['peer', 'peers'], ['keyprefix', 'keyPrefix'], ['key_prefix', 'keyPrefix'], ['rotues', 'routes'],
     ['outliers', 'outlier'], ['slow_strat', 'slow_start'], ['statWindow', 'statsWindow'],
-    ['prefix', null], ['limits', null], ['hashKey', null], ['sticky', null], ['snapshotFile', null], ['', null]
+    ['prefix', null], ['limits', null], ['hashKey', null], ['sticky', null], ['', null]
   ]
   for (const [name, near] of rows) {
     t.match(refusal({ peers: {}, [name]: undefined }), near === null
-      ? `unknown option "${name}", known: etcd, peers, keyPrefix, format, start, inspect, statsWindow, services, routes, balancer, slowStart, check,`
+      ? `unknown option "${name}", known: etcd, peers, keyPrefix, format, snapshotFile, start, inspect, statsWindow, services, routes, balancer, slowStart, check,`
       : `unknown option "${name}", did you mean "${near}"?`)
   }
 })

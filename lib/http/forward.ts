@@ -47,7 +47,7 @@ export class Forwarder {
     if (service === undefined) {
       // A function of the user's may have given anything.
       const asked = String(name)
-      return reply.send(registry.synced ? new UnknownServiceError(asked) : new NotReadyError(asked))
+      return reply.send(registry.isReady ? new UnknownServiceError(asked) : new NotReadyError(asked))
     }
     const retry = options.retry === undefined ? service.settings.retry : retryOf(options.retry, service.settings.retry)
     const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total, retry)

@@ -22,6 +22,8 @@ export interface Gateway {
   readonly journal: Journal
   /** An operator's call changed something: derived values and waiters want to know. */
   readonly changed: () => void
+  /** Finds out whether the registry as of `revision` is applied; `syncer.reached` will tell. */
+  readonly ask: (revision: bigint) => void
   readonly transport: {
     /** The peer takes no new requests: its connections end when what is under way there has. */
     readonly release: (state: PeerState) => void

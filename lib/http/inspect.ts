@@ -41,11 +41,11 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   const open = settings.open.includes('ready')
   app.get('/ready', open ? {} : guarded, (request, reply) => {
     const { registry } = gateway
-    reply.code(registry.synced ? 200 : 503).header('cache-control', 'no-store')
-    if (!registry.synced) reply.header('retry-after', '1')
-    if (open && !maySee(settings, request)) return reply.send({ ready: registry.synced })
-    const waitingFor = registry.synced ? [] : ['registry']
-    return reply.send({ ready: registry.synced, registry: registryStatus(gateway, gateway.now()), waitingFor })
+    reply.code(registry.isReady ? 200 : 503).header('cache-control', 'no-store')
+    if (!registry.isReady) reply.header('retry-after', '1')
+    if (open && !maySee(settings, request)) return reply.send({ ready: registry.isReady })
+    const waitingFor = registry.isReady ? [] : ['registry']
+    return reply.send({ ready: registry.isReady, registry: registryStatus(gateway, gateway.now()), waitingFor })
   })
 }
 

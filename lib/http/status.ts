@@ -21,7 +21,7 @@ function build (gateway: Gateway) {
   return {
     schema: 1 as const,
     now: iso(now),
-    ready: registry.synced,
+    ready: registry.isReady,
     node: { id: node.id, pid: node.pid, startedAt: iso(node.startedAt), version: node.version },
     registry: registryStatus(gateway, now),
     totals: totals(services),
@@ -40,7 +40,7 @@ export function registryStatus ({ registry, syncer, settings }: Gateway, now: nu
     lastVerifiedAt: isoOrNull(lastVerifiedAt),
     stalenessMs: registry.kind === 'static' || lastVerifiedAt === null ? null : Math.round(now - lastVerifiedAt),
     reconnects: registry.reconnects,
-    resyncs: registry.resyncs,
+    resyncs: { ...registry.resyncs },
     invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error })).sort((a, b) => a.key < b.key ? -1 : 1),
     lastError: registry.lastError
   }

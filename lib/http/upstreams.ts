@@ -45,7 +45,7 @@ export class Upstreams {
 
   /** In step with the registry at least once. */
   get ready (): boolean {
-    return this.#gateway.registry.synced
+    return this.#gateway.registry.isReady
   }
 
   /**
@@ -136,9 +136,24 @@ export class Upstreams {
     if (timeout !== undefined) durationOf(timeout, 'timeout')
     const { store, registry } = this.#gateway
     const missing = (): string[] => names.filter(name => ![...store.get(name)?.peers.values() ?? []].some(isEligible))
-    await this.#waiters.until(() => registry.synced && missing().length === 0, timeout, () => new SyncError(registry.synced
+    await this.#waiters.until(() => registry.isReady && missing().length === 0, timeout, () => new SyncError(registry.isReady
       ? `no eligible peer of ${missing().join(', ')} within ${timeout} ms`
       : registry.lastError ?? `nothing heard within ${timeout} ms`))
+  }
+
+  /**
+   * Resolves once the registry as of that etcd revision is what picks use, also when the revision changed nothing below
+   * `keyPrefix`. Takes a decimal string, a bigint or a safe integer. Rejects with FST_UPSTREAM_SYNC after `timeout` ms;
+   * without one it waits as long as it takes. The embedded registry has no revisions: there it resolves at once.
+   */
+  async applied (revision: string | bigint | number, { timeout }: { timeout?: number } = {}): Promise<void> {
+    const wanted = revisionOf(revision)
+    if (timeout !== undefined) durationOf(timeout, 'timeout')
+    const { registry, syncer } = this.#gateway
+    const isThere = (): boolean => registry.kind === 'static' || (registry.synced && syncer.reached >= wanted)
+    if (!isThere()) this.#gateway.ask(wanted)
+    await this.#waiters.until(isThere, timeout, () => new SyncError(registry.lastError ??
+      `revision ${wanted} was not reached within ${timeout} ms; the registry is at ${syncer.reached}`))
   }
 
   /** A minute, or as far back as the statistics reach. */
@@ -167,6 +182,12 @@ export class Upstreams {
 
 /** What `done` takes. */
 export type { Outcome }
+
+function revisionOf (revision: string | bigint | number): bigint {
+  const isGood = typeof revision === 'string' ? /^\d{1,19}$/.test(revision) : typeof revision === 'bigint' || Number.isSafeInteger(revision)
+  if (isGood && BigInt(revision) >= 0n) return BigInt(revision)
+  throw new BadOptionError('revision', 'a decimal string, a bigint or a safe integer from 0', revision)
+}
 
 function shareOf (share: number): number {
   if (typeof share === 'number' && share >= 0 && share <= 1) return share

@@ -20,9 +20,13 @@ export class StaticSource implements Source {
   }
 
   start (feed: Feed): void {
-    feed.list(this.#entries, 1n, true)
-    feed.verified()
+    const slices = feed.list({ entries: this.#entries, revision: 1n, storeId: '' }, true)
+    while (slices?.next().done === false);
+    feed.verified(1n)
   }
+
+  /** There are no revisions. */
+  ask (): void {}
 
   async close (): Promise<void> {}
 }

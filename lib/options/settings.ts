@@ -70,6 +70,8 @@ export interface Settings {
   /** Ends with `/`. */
   readonly keyPrefix: string
   readonly format: FormatName | FormatFunction
+  /** Where the last good state of the registry is kept; null when it is not. */
+  readonly snapshotFile: string | null
   readonly start: StartSettings
   /** What holds for services that are not in `services`. */
   readonly service: ServiceSettings

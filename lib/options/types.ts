@@ -159,6 +159,8 @@ export interface UpstreamEtcdOptions extends ServiceOptions {
   keyPrefix?: string
   /** How keys and values are read: by what they look like, as one format, or by a function. Default `'auto'`. */
   format?: 'auto' | 'plain' | 'grpc' | ((key: string, value: string) => readonly FormatRegistration[] | null | undefined)
+  /** A file for the last good state of the registry, by which the gateway starts when etcd is away. Default none. */
+  snapshotFile?: string
   /** How long `ready()` waits for the first sync (0 … 600000), and what then. Default `{ wait: 3000, onFail: 'degraded' }`. */
   start?: { wait?: number, onFail?: 'degraded' | 'throw' }
   /** Options of single services, by name. */

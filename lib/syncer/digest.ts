@@ -5,5 +5,6 @@
 export function digestOf ({ value, size }: { readonly value: string, readonly size: number }): number {
   let hash = 0x811c9dc5 ^ size
   for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193)
-  return hash >>> 0
+  // Signed, so that it takes no room of its own.
+  return hash | 0
 }

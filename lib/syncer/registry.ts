@@ -1,5 +1,11 @@
-/** How the registry is: `stale` when it was last seen to hold nothing new more than 6 s ago. */
-export type RegistryWord = 'syncing' | 'live' | 'stale' | 'static'
+import { RESYNC_REASONS, type ResyncReason } from './source.js'
+
+/**
+ * How the registry is: `stale` when it was last seen to hold nothing new more than 6 s ago, `snapshot` when all that is
+ * known comes from the snapshot file.
+ */
+export const REGISTRY_WORDS = ['syncing', 'live', 'stale', 'snapshot', 'static'] as const
+export type RegistryWord = typeof REGISTRY_WORDS[number]
 
 /** Unverified for longer than this (ms), what we hold may be old. */
 export const STALE_AFTER = 6000
@@ -9,14 +15,21 @@ export class Registry {
   readonly kind: 'etcd' | 'static'
   /** The first listing has been applied. */
   synced = false
+  /** What the snapshot file held is in use, until the first listing. */
+  isRestored = false
   lastVerifiedAt: number | null = null
   reconnects = 0
-  resyncs = 0
+  readonly resyncs: Record<ResyncReason, number> = { compacted: 0, replaced: 0, missed: 0, comparison: 0 }
   /** A sentence with the underlying cause, until the registry can be followed again. */
   lastError: string | null = null
 
   constructor (kind: 'etcd' | 'static') {
     this.kind = kind
+  }
+
+  /** There is something to serve requests by. */
+  get isReady (): boolean {
+    return this.synced || this.isRestored
   }
 
   verified (now: number): void {
@@ -25,9 +38,20 @@ export class Registry {
     this.lastError = null
   }
 
+  /** `verifiedAt` is when the snapshot was in step with its registry. */
+  restored (verifiedAt: number): void {
+    this.isRestored = true
+    this.lastVerifiedAt = verifiedAt
+  }
+
   state (now: number): RegistryWord {
-    if (!this.synced) return 'syncing'
+    if (!this.synced) return this.isRestored ? 'snapshot' : 'syncing'
     if (this.kind === 'static') return 'static'
     return this.lastVerifiedAt === null || now - this.lastVerifiedAt > STALE_AFTER ? 'stale' : 'live'
+  }
+
+  /** All reasons with their counts, those that never were included. */
+  get resyncCounts (): Array<[ResyncReason, number]> {
+    return RESYNC_REASONS.map(reason => [reason, this.resyncs[reason]])
   }
 }

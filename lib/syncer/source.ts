@@ -17,10 +17,20 @@ export type SourceEvent =
   | { readonly type: 'put', readonly entry: Entry }
   | { readonly type: 'delete', readonly key: string, readonly modRevision: bigint }
 
+/** Everything below the prefix as of one revision of one store. */
+export interface Listing {
+  readonly entries: readonly Entry[]
+  readonly revision: bigint
+  /** What the store calls itself; two stores may share it. */
+  readonly storeId: string
+}
+
 /** Where the syncer stands: everything up to `cursor` is applied, and `keys` keys are held. */
 export interface Position {
   readonly cursor: bigint
   readonly keys: number
+  /** Of the store that the cursor counts in. */
+  readonly storeId: string
 }
 
 /** What a key held when it was last changed: a few of them tell a store from another one. */
@@ -30,35 +40,53 @@ export interface Anchor {
   readonly digest: number
 }
 
-/** What a source is given to tell its news to. Every call is applied as a whole before it returns. */
+/** Why the registry was listed again, or had to be repaired. */
+export const RESYNC_REASONS = ['compacted', 'replaced', 'missed', 'comparison'] as const
+export type ResyncReason = typeof RESYNC_REASONS[number]
+
+/**
+ * Work in slices short enough for requests to be served in between: whoever iterates takes a turn of the loop after each,
+ * or none. Nothing else may be applied meanwhile, but for a comparison.
+ */
+export type Slices<Result = void> = Generator<void, Result>
+
+/** What a source is given to tell its news to. What is no slices is applied as a whole before it returns. */
 export interface Feed {
   /** Null before the first listing. */
   readonly position: Position | null
   /** Some of the keys held, all when they are few. */
   readonly anchors: () => Anchor[]
   /**
-   * A complete listing at `revision`, applied as a difference. `sameHistory` says that the store is known to be the one
-   * the position came from. False when the listing was refused: a store that forgot everything is no registry.
+   * A complete listing, applied as a difference. `isSame` says that the store is known to be the one the position came from.
+   * Null when the listing is refused: a store that forgot everything is no registry.
    */
-  list: (entries: readonly Entry[], revision: bigint, sameHistory: boolean) => boolean
+  readonly list: (listing: Listing, isSame: boolean) => Slices | null
   /** Changes in order, all of them of one or more whole revisions. */
-  apply: (events: readonly SourceEvent[]) => void
+  readonly apply: (events: readonly SourceEvent[]) => void
   /** The watch says that nothing changed up to `revision`: the cursor moves there. */
-  advance: (revision: bigint) => void
-  /** The registry was just asked, and everything it holds is applied. */
-  verified: () => void
+  readonly advance: (revision: bigint) => void
+  /** The registry was just asked, at `revision`, and everything it holds is applied. */
+  readonly verified: (revision: bigint) => void
+  /**
+   * A listing is about to be compared with what is held: from now on it is noted what changes, until false is told.
+   * `compare` then repairs what differs and did not change meanwhile, and returns how many keys that were.
+   */
+  readonly comparing: (isOn: boolean) => void
+  readonly compare: (entries: readonly Entry[]) => Slices<number>
   /** The registry cannot be followed at the moment; the sentence names the cause. */
-  failed: (sentence: string) => void
+  readonly failed: (sentence: string) => void
   /** Something odd that keeps nothing from working. */
-  warn: (sentence: string) => void
+  readonly warn: (sentence: string) => void
   /** A broken watch is being opened again; a listing had to be made again, and why. */
-  reconnecting: () => void
-  resyncing: (why: string) => void
+  readonly reconnecting: () => void
+  readonly resyncing: (reason: ResyncReason, sentence: string) => void
 }
 
 export interface Source {
   /** Begins to feed; never throws for a registry that is away. */
   start: (feed: Feed) => void
+  /** Asks whether the registry as of `revision` is applied; the answer comes by the feed, and nothing comes of it when it is away. */
+  ask: (revision: bigint) => void
   /** Ends everything it holds open, within a bound. */
   close: () => Promise<void>
 }

@@ -1,93 +1,145 @@
-import { identityOf, saysTheSame, type Peer, type PeerState } from '../store/peer.js'
-import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
 import type { Store } from '../store/store.js'
-import { Claims } from './claims.js'
 import type { Codec } from './codec/codec.js'
-import type { Decoded, Registration } from './codec/registration.js'
-import { digestOf } from './digest.js'
-import type { Anchor, Entry, Position, SourceEvent } from './source.js'
+import { Keys, type Applying, type Change, type ReadSettings } from './keys.js'
+import type { Anchor, Entry, Listing, Position, SourceEvent } from './source.js'
 
-/** What an application of news changed. */
-export type Change =
-  | { readonly type: 'added' | 'changed' | 'removed', readonly service: Service, readonly state: PeerState }
-  | { readonly type: 'settings', readonly service: Service }
+export type { Change, ReadSettings } from './keys.js'
 
-/** Lays raw settings from the registry over a service's settings in code; throws an error that says what is wrong. */
-export type ReadSettings = (service: string, raw: Readonly<Record<string, unknown>>) => ServiceSettings
+/** Keys applied, and keys only looked at, in one slice: some 10 ms. */
+const SLICE = 1000
+const LOOKS = 20_000
 
-/** More keys than this are not looked at to recognise a store. */
-const ANCHORS = 32
-
-interface Held {
-  readonly modRevision: bigint
-  readonly digest: number
-  readonly registrations: readonly Registration[]
-  /** The service whose settings this key holds. */
-  readonly settings: string | null
+/** How a listing is taken. */
+export interface Terms {
+  /** The store is known to be the one that the position counts in. */
+  readonly isSame: boolean
+  /** The first one since this gateway started: its peers were there before. */
+  readonly isBoot: boolean
 }
 
 /**
- * How it becomes known: keeps what each key said, applies listings as a difference and events one by one, and returns
- * what changed. One event costs O(1), however many peers there are. Nothing that a key holds can make it throw.
+ * How it becomes known: applies listings as a difference and events one by one, and returns what changed. One event costs
+ * O(1), however many peers there are. What takes long comes in slices, for others to have their turn in between.
  */
 export class Syncer {
-  /** Key → what is wrong with it, until it is corrected or deleted. */
-  readonly invalidKeys = new Map<string, string>()
-  readonly #store: Store
-  readonly #codec: Codec
-  readonly #codeSettings: (service: string) => ServiceSettings
-  readonly #readSettings: ReadSettings
-  readonly #keys = new Map<string, Held>()
-  readonly #claims = new Claims()
+  readonly #keys: Keys
   #cursor: bigint | null = null
+  #storeId = ''
+  /** Up to here everything is applied, as a question has shown; the cursor follows the watch alone. */
+  #proven = 0n
+  /** Keys that changed since a comparison began; null when there is none. */
+  #touched: Set<string> | null = null
 
-  constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings) {
-    this.#store = store
-    this.#codec = codec
-    this.#codeSettings = codeSettings
-    this.#readSettings = readSettings
+  /** `keepsEntries` keeps each entry as it came, for whoever writes them down. */
+  constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings, keepsEntries = false) {
+    this.#keys = new Keys(store, codec, codeSettings, readSettings, keepsEntries)
+  }
+
+  /** Key → what is wrong with it, until it is corrected or deleted. */
+  get invalidKeys (): ReadonlyMap<string, string> {
+    return this.#keys.invalid
+  }
+
+  /** How many keys were put and deleted, and put with something bad in them. */
+  get events (): Readonly<Record<'put' | 'delete' | 'invalid', number>> {
+    return this.#keys.events
   }
 
   /** Null before the first listing. */
   get position (): Position | null {
     if (this.#cursor === null) return null
-    return { cursor: this.#cursor, keys: this.#keys.size }
+    return { cursor: this.#cursor, keys: this.#keys.size, storeId: this.#storeId }
   }
 
-  /** Keys by which the store can be told from another: those untouched for longest and those changed last. O(keys). */
+  /** Some of the keys held, by which a store can be told from another. O(keys). */
   anchors (): Anchor[] {
-    const all = [...this.#keys].map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
-    return all.length <= ANCHORS ? all : [...all.slice(0, ANCHORS / 2), ...all.slice(-ANCHORS / 2)]
+    return this.#keys.anchors()
+  }
+
+  /** All entries as they came, if they are kept. O(keys). */
+  entries (): Entry[] {
+    return this.#keys.entries()
+  }
+
+  /** Everything up to here is applied. */
+  get reached (): bigint {
+    return this.#cursor === null || this.#proven > this.#cursor ? this.#proven : this.#cursor
   }
 
   /**
-   * Applies a complete listing at `revision`; null when it is refused. A listing without a single peer from a store that
-   * is not known to be the same one is a fault of that store, not the end of every service.
+   * Applies a complete listing slice by slice, as a difference; one of up to a thousand changes is seen whole or not at all.
+   * Null when it is refused: a listing without a single peer from a store that is not known to be the same one is a fault
+   * of that store, not the end of every service.
    */
-  list (entries: readonly Entry[], revision: bigint, sameHistory: boolean, now: number): Change[] | null {
-    const boot = this.#cursor === null
-    if (!boot && !sameHistory && this.#keys.size > 0 && !entries.some(entry => this.#namesPeer(entry))) return null
-    const listed = new Set(entries.map(entry => entry.key))
-    const changes: Change[] = []
+  list (listing: Listing, terms: Terms, now: number): Iterable<Change[]> | null {
+    if (!terms.isSame && this.#keys.size > 0 && !listing.entries.some(entry => this.#keys.namesPeer(entry))) return null
+    return this.#list(listing, terms, now)
+  }
+
+  * #list ({ entries, revision, storeId }: Listing, { isSame, isBoot }: Terms, now: number): Generator<Change[], void> {
+    const listed = new Set<string>()
+    const puts: Entry[] = []
     for (const entry of entries) {
-      if (sameHistory && this.#keys.get(entry.key)?.modRevision === entry.modRevision) continue
-      this.#put(entry, boot, now, changes)
+      listed.add(entry.key)
+      if (!isSame || !this.#keys.has(entry)) puts.push(entry)
+      if (listed.size % LOOKS === 0) yield []
     }
-    for (const key of [...this.#keys.keys()]) if (!listed.has(key)) this.#delete(key, revision, now, changes)
+    let applying: Applying = { isBoot, now, changes: [] }
+    let done = 0
+    for (const next of [...puts, ...this.#keys.except(listed)]) {
+      if (typeof next === 'string') this.#keys.delete(next, revision, applying)
+      else this.#keys.put(next, applying)
+      if (++done % SLICE !== 0) continue
+      yield applying.changes
+      applying = { isBoot, now, changes: [] }
+    }
     this.#cursor = revision
-    return changes
+    this.#proven = revision
+    this.#storeId = storeId
+    yield applying.changes
+  }
+
+  /** From now on it is noted what changes, or no longer. */
+  comparing (isOn: boolean): void {
+    this.#touched = isOn ? new Set() : null
+  }
+
+  /**
+   * Repairs what differs from a listing that was made since `comparing`, and whose revision has been reached; but not what
+   * changed meanwhile, which the watch has just told. Returns how many keys differed.
+   */
+  * compare (entries: readonly Entry[], now: number): Generator<Change[], number> {
+    const touched = this.#touched ?? new Set()
+    const listed = new Set<string>()
+    const puts: Entry[] = []
+    for (const entry of entries) {
+      listed.add(entry.key)
+      if (!this.#keys.hasExactly(entry)) puts.push(entry)
+      if (listed.size % LOOKS === 0) yield []
+    }
+    // From here on in one go: what is looked at now is what is held.
+    const changes: Change[] = []
+    const applying = { isBoot: false, now, changes }
+    const wrong = puts.filter(({ key }) => !touched.has(key))
+    const gone = this.#keys.except(listed).filter(key => !touched.has(key))
+    for (const entry of wrong) this.#keys.put(entry, applying)
+    for (const key of gone) this.#keys.delete(key, this.#cursor ?? 0n, applying)
+    yield changes
+    return wrong.length + gone.length
   }
 
   /** Applies events in order. The cursor moves to the last one's revision. */
   apply (events: readonly SourceEvent[], now: number): Change[] {
-    const changes: Change[] = []
+    const applying: Applying = { isBoot: false, now, changes: [] }
     for (const event of events) {
-      if (event.type === 'put') this.#put(event.entry, false, now, changes)
-      else this.#delete(event.key, event.modRevision, now, changes)
-      this.#cursor = event.type === 'put' ? event.entry.modRevision : event.modRevision
+      const { key, modRevision } = event.type === 'put' ? event.entry : event
+      this.#touched?.add(key)
+      if (event.type === 'put') this.#keys.put(event.entry, applying)
+      else this.#keys.delete(key, modRevision, applying)
+      this.#cursor = modRevision
     }
-    return changes
+    return applying.changes
   }
 
   /** Nothing was written below the prefix up to `revision`. The cursor never moves back. */
@@ -95,97 +147,8 @@ export class Syncer {
     if (this.#cursor !== null && revision > this.#cursor) this.#cursor = revision
   }
 
-  #put (entry: Entry, boot: boolean, now: number, changes: Change[]): void {
-    const { key, modRevision } = entry
-    const before = this.#keys.get(key)
-    const decoded = this.#codec.decode(entry, before?.registrations)
-    const registrations = decoded.kind === 'peers' ? decoded.peers : []
-    const errors = this.#errorsOf(decoded)
-    // Settings that cannot be read leave the last good ones in force.
-    const unread = decoded.kind === 'invalid' ? before?.settings ?? null : null
-    const settings = decoded.kind === 'settings' ? this.#settle(decoded, modRevision, errors, changes) : unread
-    // What was changed last stands last.
-    this.#keys.delete(key)
-    this.#keys.set(key, { modRevision, digest: digestOf(entry), registrations, settings })
-    // First what is named now, then what no longer is: a service that changes its only peer is never without one.
-    for (const registration of registrations) {
-      this.#place(registration.service, this.#claims.set(registration), modRevision, boot, now, changes)
-    }
-    const named = new Set(registrations.map(claimOf))
-    for (const old of before?.registrations ?? []) {
-      if (!named.has(claimOf(old))) this.#withdraw(old, modRevision, now, changes)
-    }
-    if (before !== undefined && before.settings !== settings) this.#unsettle(before.settings, modRevision, changes)
-    if (errors.length > 0) this.invalidKeys.set(key, errors.join('; '))
-    else this.invalidKeys.delete(key)
+  /** A question has shown that everything up to `revision` is applied. */
+  prove (revision: bigint): void {
+    if (revision > this.#proven) this.#proven = revision
   }
-
-  #delete (key: string, revision: bigint, now: number, changes: Change[]): void {
-    const held = this.#keys.get(key)
-    if (held === undefined) return
-    this.#keys.delete(key)
-    this.invalidKeys.delete(key)
-    for (const registration of held.registrations) this.#withdraw(registration, revision, now, changes)
-    this.#unsettle(held.settings, revision, changes)
-  }
-
-  #place (name: string, peer: Peer, revision: bigint, boot: boolean, now: number, changes: Change[]): void {
-    const service = this.#store.ensure(name)
-    const known = service.peers.get(identityOf(peer))
-    if (known !== undefined && saysTheSame(known.peer, peer)) {
-      known.peer = peer
-      return
-    }
-    service.revision = revision
-    changes.push({ type: known === undefined ? 'added' : 'changed', service, state: service.put(peer, now, boot) })
-  }
-
-  #withdraw (registration: Registration, revision: bigint, now: number, changes: Change[]): void {
-    const other = this.#claims.withdraw(registration)
-    if (other !== undefined) return this.#place(registration.service, other, revision, false, now, changes)
-    const service = this.#store.ensure(registration.service)
-    const state = service.remove(identityOf(registration.peer))
-    service.revision = revision
-    if (state !== undefined) changes.push({ type: 'removed', service, state })
-    this.#store.prune(service.name)
-  }
-
-  /** Makes live settings from the registry count, or keeps the last good ones and says why. */
-  #settle ({ service: name, value }: Decoded & { kind: 'settings' }, revision: bigint, errors: string[], changes: Change[]): string | null {
-    const known = this.#store.get(name)?.settingsKey === true
-    try {
-      const settings = this.#readSettings(name, value)
-      const service = this.#store.ensure(name)
-      service.configure(settings, true)
-      service.revision = revision
-      changes.push({ type: 'settings', service })
-      return name
-    } catch (error) {
-      errors.push(error instanceof Error ? error.message : String(error))
-      return known ? name : null
-    }
-  }
-
-  #unsettle (name: string | null, revision: bigint, changes: Change[]): void {
-    const service = name === null ? undefined : this.#store.get(name)
-    if (service === undefined) return
-    service.configure(this.#codeSettings(service.name), false)
-    service.revision = revision
-    changes.push({ type: 'settings', service })
-    this.#store.prune(service.name)
-  }
-
-  #namesPeer (entry: Entry): boolean {
-    const decoded = this.#codec.decode(entry, undefined)
-    return decoded.kind === 'peers' && decoded.peers.length > 0
-  }
-
-  #errorsOf (decoded: Decoded): string[] {
-    if (decoded.kind === 'invalid') return [decoded.error]
-    return decoded.kind === 'peers' ? [...decoded.errors] : []
-  }
-}
-
-function claimOf ({ service, peer }: Registration): string {
-  return `${service}\n${identityOf(peer)}`
 }

@@ -32,7 +32,7 @@ t.test('the JSON has the whole shape', async t => {
     now: time,
     ready: true,
     node: { id: String, pid: process.pid, startedAt: time, version: /^\d+\.\d+\.\d+$/ },
-    registry: { kind: 'static', state: 'static', keyPrefix: '/services/', revision: null, lastVerifiedAt: time, stalenessMs: null, reconnects: 0, resyncs: 0, invalidKeys: [], lastError: null },
+    registry: { kind: 'static', state: 'static', keyPrefix: '/services/', revision: null, lastVerifiedAt: time, stalenessMs: null, reconnects: 0, resyncs: { compacted: 0, replaced: 0, missed: 0, comparison: 0 }, invalidKeys: [], lastError: null },
     totals: { services: 1, peers: 1, peersEligible: 1, inflight: 0 },
     services: [{
       name: 'shop',

@@ -123,7 +123,7 @@ t.test('a store that was replaced', async t => {
   const empty = await startEtcd(t, { port: etcd.port })
   const emptied = await until(() => /is not the one that was followed, and what is there now names no peer/.test(registry(gateway).lastError ?? '') && registry(gateway),
     { what: 'the refusal', timeout: 20_000 })
-  t.ok(emptied.resyncs > 0)
+  t.ok(emptied.resyncs.replaced > 0)
   t.same(ports(gateway), [1, 2, 3], 'the peers are kept')
   // It passes the old cursor, by other keys and then by one registration: that is a registry again.
   for (let i = 0; i < 10; i++) await empty.put(`/elsewhere/${i}`, '')
@@ -182,7 +182,7 @@ t.test('hosts that accept and never answer are passed over', async t => {
   await gateway.app.upstreams.whenReady([], { timeout: 15_000 })
   await etcd.put(key('127.0.0.1:2'), '{}')
   await until(() => ports(gateway).length === 2, { what: 'the second peer', timeout: 15_000 })
-  t.equal(registry(gateway).resyncs, 0)
+  t.same(Object.values(registry(gateway).resyncs), [0, 0, 0, 0])
 })
 
 t.test('emptied and compacted while away: kept, and why', async t => {

@@ -87,7 +87,7 @@ t.test('a reader of settings that throws anything at all stops nothing', async t
     const store = new Store(() => serviceDefaults)
     const codec = createCodec({ keyPrefix: PREFIX, format: 'plain', parse: JSON.parse })
     const syncer = new Syncer(store, codec, () => serviceDefaults, () => { throw thrown })
-    t.same(syncer.list([entry('shop', {}, 1), entry('shop/10.0.0.1:80', '', 2)], 2n, true, 0)?.length, 1)
+    t.equal([...syncer.list({ entries: [entry('shop', {}, 1), entry('shop/10.0.0.1:80', '', 2)], revision: 2n, storeId: '' }, { isSame: true, isBoot: true }, 0) ?? []].flat().length, 1)
     t.equal(syncer.invalidKeys.get(KEY), thrown instanceof Error ? 'no' : String(thrown))
   }
 })
@@ -97,7 +97,7 @@ t.test('a format that takes the key for something else later ends the settings',
   const decode = createCodec({ keyPrefix: PREFIX, format: 'plain', parse: JSON.parse }).decode
   const syncer = new Syncer(store, { decode: (it, previous) => it.value === '""' ? { kind: 'ignored' } : decode(it, previous) },
     () => serviceDefaults, (name, raw) => readServiceSettings(raw, serviceDefaults, name))
-  syncer.list([entry('shop', { panic: 0.9 }, 1), entry('shop/10.0.0.1:80', {}, 1)], 1n, true, 0)
+  t.equal([...syncer.list({ entries: [entry('shop', { panic: 0.9 }, 1), entry('shop/10.0.0.1:80', {}, 1)], revision: 1n, storeId: '' }, { isSame: true, isBoot: true }, 0) ?? []].length, 1)
   syncer.apply([{ type: 'put', entry: entry('shop', '""', 2) }], 0)
   t.equal(store.get('shop')?.settings.panic, 0.5)
 })

@@ -1,5 +1,5 @@
-import type { Etcd3, IKeyValue } from 'etcd3'
-import type { Entry } from '../../syncer/source.js'
+import type { Etcd3 } from 'etcd3'
+import type { Entry, Listing } from '../../syncer/source.js'
 import { entryOf, rangeOf } from './keys.js'
 
 /** Keys asked for at once, and the least of them when etcd says that the answer is too large. */
@@ -7,12 +7,6 @@ const PAGE = 5000
 const LEAST = 10
 /** A listing that keeps being compacted away under our hands is given up after this many starts. */
 const STARTS = 5
-
-export interface Listing {
-  readonly entries: Entry[]
-  readonly revision: bigint
-  readonly clusterId: string
-}
 
 /**
  * Everything below `prefix` as of one revision: a linearizable read, in pages pinned to the first page's revision. It
@@ -33,20 +27,16 @@ export async function list (client: Etcd3, prefix: string): Promise<Listing> {
 
 async function listOnce (client: Etcd3, prefix: string, limit: number): Promise<Listing> {
   const range = rangeOf(prefix)
-  const kvs: IKeyValue[] = []
+  const entries: Entry[] = []
   let { key } = range
-  let pinned: { revision: string, clusterId: string } | undefined
+  let pinned: { revision: string, storeId: string } | undefined
   for (;;) {
-    const answer = await client.kv.range({ ...range, key, limit, ...(pinned && { revision: pinned.revision }) })
-    pinned ??= { revision: answer.header.revision, clusterId: answer.header.cluster_id }
-    kvs.push(...answer.kvs)
-    const last = answer.kvs.at(-1)
-    if (!answer.more || last === undefined) break
+    const { header, kvs, more } = await client.kv.range({ ...range, key, limit, ...(pinned && { revision: pinned.revision }) })
+    pinned ??= { revision: header.revision, storeId: header.cluster_id }
+    for (const kv of kvs) entries.push(entryOf(kv, prefix))
+    const last = kvs.at(-1)
+    if (!more || last === undefined) break
     key = Buffer.concat([last.key, Buffer.from([0])])
   }
-  return {
-    entries: kvs.map(kv => entryOf(kv, prefix)),
-    revision: BigInt(pinned.revision),
-    clusterId: pinned.clusterId
-  }
+  return { entries, revision: BigInt(pinned.revision), storeId: pinned.storeId }
 }

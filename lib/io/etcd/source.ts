@@ -1,10 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { EtcdSettings } from '../../options.js'
-import type { Feed, Position, Source } from '../../syncer/source.js'
+import type { Feed, Position, ResyncReason, Slices, Source } from '../../syncer/source.js'
 import { connect, type EtcdClients } from './clients.js'
 import { list } from './listing.js'
-import { historyOf, outstanding, Replaced } from './verify.js'
+import { historyOf, Replaced, standing } from './verify.js'
 import { Compacted, openWatch, type Watch, type WatchNews } from './watch.js'
+import { sentenceOf } from './words.js'
 
 /** Pauses between attempts (ms): doubling, with jitter; from the start again once data has arrived. */
 const FIRST_PAUSE = 100
@@ -13,12 +14,17 @@ const LONGEST_PAUSE = 5000
 const VERIFY_EVERY = 3000
 const NEWS_WITHIN = 4000
 const LOOK_AGAIN = 250
+/** The same when somebody waits for a revision. */
+const LOOK_AGAIN_SOON = 10
+/** How often all that is held is compared with a listing (ms, ± 20 %). */
+const COMPARE_EVERY = 300_000
 
-const WHY = {
-  same: 'the watch could not go on',
+const SENTENCES: Readonly<Record<Exclude<ResyncReason, 'comparison'>, string>> = {
+  missed: 'the watch missed changes',
   compacted: 'the changes since have been compacted away',
-  other: 'the store is not the one that was followed'
-} as const
+  replaced: 'the store is not the one that was followed'
+}
+const NO_PEER = 'what is there now names no peer; keeping the peers known until one is there'
 
 /**
  * Follows a prefix of etcd: a listing at revision R, a watch from R + 1, and when anything breaks the same again after
@@ -29,24 +35,43 @@ export class EtcdSource implements Source {
   readonly #prefix: string
   readonly #clients: EtcdClients
   readonly #hosts: string
+  readonly #compareEvery: number
   readonly #closing = new AbortController()
+  #feed: Feed | null = null
   #running: Promise<void> = Promise.resolve()
   #watch: Watch | null = null
-  #clusterId = ''
   #pause = FIRST_PAUSE
-  #listAgain: string | null = null
+  /** Why the position is not to be trusted. */
+  #listAgain: Exclude<ResyncReason, 'comparison'> | null = null
+  /** Listed by this process: a position may also come from a snapshot. */
+  #isListed = false
   #wasOpen = false
+  #compareAt: number
+  /** The highest revision that somebody waits for, and whether it is being asked about. */
+  #wanted = 0n
+  #isAsking = false
   /** Whose turn it is among the hosts for the watch. */
   #turn = 0
 
-  constructor (settings: EtcdSettings, prefix: string) {
+  constructor (settings: EtcdSettings, prefix: string, compareEvery = COMPARE_EVERY) {
     this.#prefix = prefix
     this.#hosts = settings.hosts.join(', ')
     this.#clients = connect(settings)
+    this.#compareEvery = compareEvery
+    this.#compareAt = Date.now() + about(compareEvery)
   }
 
   start (feed: Feed): void {
+    this.#feed = feed
     this.#running = this.#run(feed)
+  }
+
+  ask (revision: bigint): void {
+    if (revision > this.#wanted) this.#wanted = revision
+    if (this.#isAsking || this.#feed === null) return
+    this.#isAsking = true
+    // That it cannot be asked is told by those who follow it.
+    this.#seek(this.#feed).catch(() => {}).finally(() => { this.#isAsking = false })
   }
 
   async close (): Promise<void> {
@@ -63,8 +88,8 @@ export class EtcdSource implements Source {
         await this.#session(feed)
       } catch (error) {
         if (this.#closing.signal.aborted) return
-        if (error instanceof Compacted) this.#listAgain = error.message
-        feed.failed(this.#sentence(error))
+        if (error instanceof Compacted) this.#listAgain = 'compacted'
+        feed.failed(sentenceOf(error, this.#hosts))
       }
       await wait(this.#pause * (0.5 + Math.random() / 2), this.#closing.signal)
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
@@ -75,10 +100,10 @@ export class EtcdSource implements Source {
   /** One life of a watch; ends by throwing. */
   async #session (feed: Feed): Promise<void> {
     if (!await this.#clients.login()) feed.warn(`etcd (${this.#hosts}) has authentication off; going on without the credentials`)
-    const { cursor } = await this.#catchUp(feed)
+    const cursor = await this.#catchUp(feed)
     const watch = await this.#open(cursor + 1n, {
       events: events => {
-        this.#listAgain = 'changes could not be applied'
+        this.#listAgain = 'missed'
         feed.apply(events)
         this.#listAgain = null
         this.#pause = FIRST_PAUSE
@@ -116,60 +141,96 @@ export class EtcdSource implements Source {
   }
 
   /** Brings the syncer to where a watch can go on from. */
-  async #catchUp (feed: Feed): Promise<Position> {
+  async #catchUp (feed: Feed): Promise<bigint> {
     const { position } = feed
-    const history = position === null ? 'same' : await historyOf(this.#clients.calls, this.#prefix, position, feed.anchors(), this.#clusterId)
-    if (position !== null && history === 'same' && this.#listAgain === null) return position
-    if (position !== null) feed.resyncing(this.#listAgain ?? WHY[history])
-    const { entries, revision, clusterId } = await list(this.#clients.calls, this.#prefix)
-    if (!feed.list(entries, revision, history === 'same')) {
-      throw new Error(`${WHY[history]}, and what is there now names no peer; keeping the peers known until one is there`)
-    }
-    this.#clusterId = clusterId
+    const { calls } = this.#clients
+    const history = position === null ? 'same' : await historyOf(calls, this.#prefix, position, feed.anchors())
+    const reason = history === 'same' ? this.#listAgain : history
+    if (position !== null && reason === null && this.#isListed) return position.cursor
+    if (this.#isListed && reason !== null) feed.resyncing(reason, SENTENCES[reason])
+    const listing = await list(calls, this.#prefix)
+    const slices = feed.list(listing, history === 'same')
+    if (slices === null) throw new Error(`${SENTENCES[reason ?? 'replaced']}, and ${NO_PEER}`)
+    await finish(slices, this.#closing.signal)
+    if (this.#closing.signal.aborted) throw new Error('closed')
+    this.#isListed = true
     this.#listAgain = null
     this.#pause = FIRST_PAUSE
-    feed.verified()
-    return feed.position ?? { cursor: revision, keys: entries.length }
+    feed.verified(listing.revision)
+    return listing.revision
   }
 
   /** Asks again and again whether everything written has arrived. A failing read disturbs nothing; missed news do. */
   async #keepVerifying (feed: Feed, over: AbortSignal): Promise<void> {
     while (!over.aborted) {
-      await this.#verify(feed, over)
-      await wait(VERIFY_EVERY * (0.8 + 0.4 * Math.random()), over)
-    }
-  }
-
-  async #verify (feed: Feed, over: AbortSignal): Promise<void> {
-    const position = (): Position => feed.position ?? { cursor: 0n, keys: 0 }
-    const deadline = Date.now() + NEWS_WITHIN
-    try {
-      let expected = await outstanding(this.#clients.calls, this.#prefix, position, this.#clusterId)
-      while (expected !== null && Date.now() < deadline && !over.aborted) {
-        await wait(LOOK_AGAIN, over)
-        if (expected !== 'unknown' && expected <= position().cursor) expected = null
-        else expected = await outstanding(this.#clients.calls, this.#prefix, position, this.#clusterId)
-      }
-      if (over.aborted) return
-      if (expected === null) {
+      try {
+        const head = await this.#inStep(feed, over)
+        if (over.aborted) return
+        if (head === null) break
         this.#pause = FIRST_PAUSE
-        return feed.verified()
+        feed.verified(head)
+        if (Date.now() >= this.#compareAt) await this.#compare(feed, over)
+      } catch (error) {
+        // A watch on another store, or under a token that has run out, is to be opened anew.
+        if (error instanceof Replaced || this.#clients.isRefused()) throw error
+        if (!over.aborted) feed.failed(sentenceOf(error, this.#hosts))
       }
-    } catch (error) {
-      // A watch on another store, or under a token that has run out, is to be opened anew.
-      if (error instanceof Replaced || this.#clients.isRefused()) throw error
-      if (!over.aborted) feed.failed(this.#sentence(error))
-      return
+      await wait(about(VERIFY_EVERY), over)
     }
-    this.#listAgain = 'the watch missed changes'
-    throw new Error(this.#listAgain)
+    if (over.aborted) return
+    this.#listAgain = 'missed'
+    throw new Error(SENTENCES.missed)
   }
 
-  /** grpc-js words its errors with an empty note at the end. */
-  #sentence (error: unknown): string {
-    const message = error instanceof Error ? error.message : String(error)
-    return `etcd (${this.#hosts}): ${message.replace(/\.? ?Resolution note:\s*$/, '')}`
+  /** The revision up to which everything is applied; null when what is missing has not come in time. */
+  async #inStep (feed: Feed, over: AbortSignal): Promise<bigint | null> {
+    const deadline = Date.now() + NEWS_WITHIN
+    for (;;) {
+      const { head, missing } = await standing(this.#clients.calls, this.#prefix, () => positionOf(feed))
+      if (missing === null) return head
+      if (Date.now() >= deadline || over.aborted) return null
+      await wait(LOOK_AGAIN, over)
+      if (missing !== 'unknown' && missing <= positionOf(feed).cursor) return positionOf(feed).cursor
+    }
   }
+
+  /** Repairs what no question can find: that another value is held than etcd has. */
+  async #compare (feed: Feed, over: AbortSignal): Promise<void> {
+    this.#compareAt = Date.now() + about(this.#compareEvery)
+    feed.comparing(true)
+    try {
+      const { entries, revision } = await list(this.#clients.calls, this.#prefix)
+      const head = await this.#inStep(feed, over)
+      if (head !== null && head >= revision && !over.aborted) await finish(feed.compare(entries), over)
+    } finally {
+      feed.comparing(false)
+    }
+  }
+
+  /** Somebody waits for a revision: the watch need not tell of it, because it may have changed nothing here. */
+  async #seek (feed: Feed): Promise<void> {
+    const deadline = Date.now() + NEWS_WITHIN
+    while (this.#isListed && Date.now() < deadline && !this.#closing.signal.aborted) {
+      const { head, missing } = await standing(this.#clients.calls, this.#prefix, () => positionOf(feed))
+      if (missing === null) feed.verified(head)
+      if ((missing === null && head >= this.#wanted) || positionOf(feed).cursor >= this.#wanted) return
+      await wait(LOOK_AGAIN_SOON, this.#closing.signal)
+    }
+  }
+}
+
+function positionOf ({ position }: Feed): Position {
+  return position ?? { cursor: 0n, keys: 0, storeId: '' }
+}
+
+/** ± 20 %, so that gateways that started together do not ask together. */
+function about (ms: number): number {
+  return ms * (0.8 + 0.4 * Math.random())
+}
+
+/** Does all of it, with a turn of the loop after each slice; an end of `signal` ends it early. */
+async function finish (slices: Slices<unknown>, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && slices.next().done !== true) await turn()
 }
 
 /** Ends early, and without an error, when the signal comes. It keeps no process alive. */

@@ -4,13 +4,13 @@ import type { Anchor, Position } from '../../syncer/source.js'
 import { entryOf, rangeOf } from './keys.js'
 
 /** Whether the store is the one that was followed; `compacted` when it looks like it and can no longer be asked. */
-export type History = 'same' | 'compacted' | 'other'
+export type History = 'same' | 'compacted' | 'replaced'
 
-/** Is this still the store that the position was read from? `clusterId` is that store's. */
-export async function historyOf (client: Etcd3, prefix: string, { cursor, keys }: Position, anchors: readonly Anchor[], clusterId: string): Promise<History> {
+/** Is this still the store that the position was read from? */
+export async function historyOf (client: Etcd3, prefix: string, { cursor, keys, storeId }: Position, anchors: readonly Anchor[]): Promise<History> {
   const range = rangeOf(prefix)
   const { header } = await client.kv.range({ ...range, count_only: true })
-  if (header.cluster_id !== clusterId || BigInt(header.revision) < cursor) return 'other'
+  if (header.cluster_id !== storeId || BigInt(header.revision) < cursor) return 'replaced'
   // A store that was replaced may have passed our cursor already, and count alike when the same scripts filled it. So the
   // number of keys, and some of them with what they held, are read as of our cursor.
   const revision = String(cursor)
@@ -24,33 +24,45 @@ export async function historyOf (client: Etcd3, prefix: string, { cursor, keys }
       const entry = entryOf(kv, prefix)
       return entry.modRevision === anchor.modRevision && digestOf(entry) === anchor.digest
     })
-    return isSame ? 'same' : 'other'
+    return isSame ? 'same' : 'replaced'
   } catch (error) {
     if (String(error).includes('compacted')) return 'compacted'
-    if (String(error).includes('future revision')) return 'other'
+    if (String(error).includes('future revision')) return 'replaced'
     throw error
   }
 }
 
+/** What a question about the present has shown. */
+export interface Standing {
+  /** The revision that the store was at. */
+  readonly head: bigint
+  /**
+   * What has not come yet up to there: null when nothing, the revision of the last change, or `unknown` when keys were
+   * deleted, at a revision that nobody can tell.
+   */
+  readonly missing: bigint | 'unknown' | null
+}
+
 /**
- * Asks etcd, by a linearizable read, what there is beyond the position. `null`: nothing, we are in step. A revision: up to
- * there something was written that has not come yet. `'unknown'`: keys were deleted, at a revision that nobody can tell.
- * Throws when the store that answers cannot be the one that is followed.
+ * Asks etcd, by a linearizable read, what there is beyond the position. Throws when the store that answers cannot be the
+ * one that is followed.
  */
-export async function outstanding (client: Etcd3, prefix: string, position: () => Position, clusterId: string): Promise<bigint | 'unknown' | null> {
+export async function standing (client: Etcd3, prefix: string, position: () => Position): Promise<Standing> {
   const range = rangeOf(prefix)
-  const before = position().cursor
+  const { cursor: before, storeId } = position()
   const { header } = await client.kv.range({ ...range, count_only: true })
   const head = BigInt(header.revision)
-  if (head < before || header.cluster_id !== clusterId) throw new Replaced(`etcd answers from another store: revision ${head} after ${before}`)
-  if (head <= position().cursor) return null
+  if (head < before || header.cluster_id !== storeId) throw new Replaced(`etcd answers from another store: revision ${head} after ${before}`)
+  if (head <= position().cursor) return { head, missing: null }
   // The head counts writes anywhere in the store. Only those below our prefix matter.
   const { cursor } = position()
   const newer = await client.kv.range({ ...range, min_mod_revision: String(cursor + 1n), keys_only: true })
-  const revisions = newer.kvs.map(kv => BigInt(kv.mod_revision))
-  if (revisions.length === 0) return Number(newer.count) === position().keys ? null : 'unknown'
-  const latest = revisions.reduce((a, b) => b > a ? b : a)
-  return latest <= position().cursor ? null : latest
+  const at = BigInt(newer.header.revision)
+  const latest = newer.kvs.reduce((most, kv) => BigInt(kv.mod_revision) > most ? BigInt(kv.mod_revision) : most, 0n)
+  // What came while the question was on its way may be all of it.
+  if (latest > position().cursor) return { head: at, missing: latest }
+  if (latest > 0n) return { head: position().cursor, missing: null }
+  return { head: at, missing: Number(newer.count) === position().keys ? null : 'unknown' }
 }
 
 /** The store that answers is not the one that is followed: the watch is worth nothing. */

@@ -1,0 +1,201 @@
+import { identityOf, saysTheSame, type Peer, type PeerState } from '../store/peer.js'
+import type { Service } from '../store/service.js'
+import type { ServiceSettings } from '../store/settings.js'
+import type { Store } from '../store/store.js'
+import { Claims } from './claims.js'
+import type { Codec } from './codec/codec.js'
+import type { Decoded, Registration } from './codec/registration.js'
+import { digestOf } from './digest.js'
+import type { Anchor, Entry } from './source.js'
+
+/** What an application of news changed. */
+export type Change =
+  | { readonly type: 'added' | 'changed' | 'removed', readonly service: Service, readonly state: PeerState }
+  | { readonly type: 'settings', readonly service: Service }
+
+/** Lays raw settings from the registry over a service's settings in code; throws an error that says what is wrong. */
+export type ReadSettings = (service: string, raw: Readonly<Record<string, unknown>>) => ServiceSettings
+
+/** More keys than this are not looked at to recognise a store. */
+const ANCHORS = 32
+
+interface Held {
+  readonly modRevision: bigint
+  /** As it came, when entries are kept. */
+  readonly entry: Entry | null
+  readonly digest: number
+  readonly registrations: readonly Registration[]
+  /** The service whose settings this key holds. */
+  readonly settings: string | null
+}
+
+/** The time and the revision of a change, and where what came of it is noted. */
+export interface Applying {
+  /** The first listing since this gateway started: its peers were there before. */
+  readonly isBoot: boolean
+  readonly now: number
+  readonly changes: Change[]
+}
+
+/**
+ * What each key says, and through it the peers and settings in the store. A change costs O(1), however many there are.
+ * Nothing that a key holds can make it throw.
+ */
+export class Keys {
+  /** Key → what is wrong with it, until it is corrected or deleted. */
+  readonly invalid = new Map<string, string>()
+  /** Keys put, deleted, and put with something bad in them. */
+  readonly events = { put: 0, delete: 0, invalid: 0 }
+  readonly #store: Store
+  readonly #codec: Codec
+  readonly #codeSettings: (service: string) => ServiceSettings
+  readonly #readSettings: ReadSettings
+  readonly #keepsEntries: boolean
+  readonly #keys = new Map<string, Held>()
+  readonly #claims = new Claims()
+
+  constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings, keepsEntries: boolean) {
+    this.#store = store
+    this.#codec = codec
+    this.#codeSettings = codeSettings
+    this.#readSettings = readSettings
+    this.#keepsEntries = keepsEntries
+  }
+
+  get size (): number {
+    return this.#keys.size
+  }
+
+  /** Whether this is what is held, as far as the revision tells; or to the letter. */
+  has ({ key, modRevision }: Entry): boolean {
+    return this.#keys.get(key)?.modRevision === modRevision
+  }
+
+  hasExactly (entry: Entry): boolean {
+    return this.has(entry) && this.#keys.get(entry.key)?.digest === digestOf(entry)
+  }
+
+  /** Those held that are not among these. O(keys). */
+  except (others: ReadonlySet<string>): string[] {
+    return [...this.#keys.keys()].filter(key => !others.has(key))
+  }
+
+  /** All entries as they came, if they are kept. O(keys), and nothing changes them later. */
+  entries (): Entry[] {
+    return [...this.#keys.values()].flatMap(({ entry }) => entry ?? [])
+  }
+
+  /** Keys by which the store can be told from another: those untouched for longest and those changed last. O(keys). */
+  anchors (): Anchor[] {
+    const all = [...this.#keys].map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
+    return all.length <= ANCHORS ? all : [...all.slice(0, ANCHORS / 2), ...all.slice(-ANCHORS / 2)]
+  }
+
+  namesPeer (entry: Entry): boolean {
+    const decoded = this.#codec.decode(entry, undefined)
+    return decoded.kind === 'peers' && decoded.peers.length > 0
+  }
+
+  put (entry: Entry, applying: Applying): void {
+    const { key, modRevision } = entry
+    const before = this.#keys.get(key)
+    const digest = digestOf(entry)
+    // Listed again, and nothing was written meanwhile.
+    if (before?.modRevision === modRevision && before.digest === digest) return
+    this.events.put++
+    const decoded = this.#codec.decode(entry, before?.registrations)
+    const registrations = decoded.kind === 'peers' ? decoded.peers : []
+    const errors = this.#errorsOf(decoded)
+    // Settings that cannot be read leave the last good ones in force.
+    const unread = decoded.kind === 'invalid' ? before?.settings ?? null : null
+    const isSettled = before?.digest === digest && !this.invalid.has(key)
+    const settings = decoded.kind === 'settings' ? this.#settle(decoded, isSettled, modRevision, errors, applying) : unread
+    // What was changed last stands last.
+    this.#keys.delete(key)
+    this.#keys.set(key, { modRevision, digest, registrations, settings, entry: this.#keepsEntries ? entry : null })
+    // First what is named now, then what no longer is: a service that changes its only peer is never without one.
+    for (const registration of registrations) this.#place(registration, modRevision, applying)
+    if (before !== undefined && before.registrations.length > 0) {
+      const named = new Set(registrations.map(claimOf))
+      for (const old of before.registrations) if (!named.has(claimOf(old))) this.#withdraw(old, modRevision, applying)
+    }
+    if (before !== undefined && before.settings !== settings) this.#unsettle(before.settings, modRevision, applying)
+    if (errors.length === 0) this.invalid.delete(key)
+    else {
+      this.events.invalid++
+      this.invalid.set(key, errors.join('; '))
+    }
+  }
+
+  delete (key: string, revision: bigint, applying: Applying): void {
+    const held = this.#keys.get(key)
+    if (held === undefined) return
+    this.events.delete++
+    this.#keys.delete(key)
+    this.invalid.delete(key)
+    for (const registration of held.registrations) this.#withdraw(registration, revision, applying)
+    this.#unsettle(held.settings, revision, applying)
+  }
+
+  #place (registration: Registration, revision: bigint, applying: Applying): void {
+    const service = this.#store.ensure(registration.service)
+    const known = service.peers.get(identityOf(registration.peer))
+    this.#count(service, this.#claims.set(registration, known?.peer), known, revision, applying)
+  }
+
+  #withdraw (registration: Registration, revision: bigint, applying: Applying): void {
+    const service = this.#store.ensure(registration.service)
+    const other = this.#claims.withdraw(registration)
+    const identity = identityOf(registration.peer)
+    if (other !== undefined) return this.#count(service, other, service.peers.get(identity), revision, applying)
+    const state = service.remove(identity)
+    service.revision = revision
+    if (state !== undefined) applying.changes.push({ type: 'removed', service, state })
+    this.#store.prune(service.name)
+  }
+
+  /** `peer` is what is said of it now. */
+  #count (service: Service, peer: Peer, known: PeerState | undefined, revision: bigint, { isBoot, now, changes }: Applying): void {
+    if (known !== undefined && saysTheSame(known.peer, peer)) {
+      known.peer = peer
+      return
+    }
+    service.revision = revision
+    changes.push({ type: known === undefined ? 'added' : 'changed', service, state: service.put(peer, now, isBoot) })
+  }
+
+  /** Makes live settings from the registry count, or keeps the last good ones and says why. */
+  #settle ({ service: name, value }: Decoded & { kind: 'settings' }, isSettled: boolean, revision: bigint, errors: string[], { changes }: Applying): string | null {
+    const known = this.#store.get(name)?.settingsKey === true
+    if (known && isSettled) return name
+    try {
+      const settings = this.#readSettings(name, value)
+      const service = this.#store.ensure(name)
+      service.configure(settings, true)
+      service.revision = revision
+      changes.push({ type: 'settings', service })
+      return name
+    } catch (error) {
+      errors.push(error instanceof Error ? error.message : String(error))
+      return known ? name : null
+    }
+  }
+
+  #unsettle (name: string | null, revision: bigint, { changes }: Applying): void {
+    const service = name === null ? undefined : this.#store.get(name)
+    if (service === undefined) return
+    service.configure(this.#codeSettings(service.name), false)
+    service.revision = revision
+    changes.push({ type: 'settings', service })
+    this.#store.prune(service.name)
+  }
+
+  #errorsOf (decoded: Decoded): string[] {
+    if (decoded.kind === 'invalid') return [decoded.error]
+    return decoded.kind === 'peers' ? [...decoded.errors] : []
+  }
+}
+
+function claimOf ({ service, peer }: Registration): string {
+  return `${service}\n${identityOf(peer)}`
+}
