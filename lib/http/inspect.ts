@@ -6,6 +6,7 @@ import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
 import type { Gateway } from './gateway.js'
+import { metrics, METRICS_TYPE } from './metrics.js'
 import { iso, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
@@ -35,6 +36,10 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   app.get<{ Querystring: ReportQuery }>('/tps', guarded, (request, reply) => {
     const { seconds = Math.min(60, gateway.logger.seconds) } = count(request.query.seconds)
     return reply.send({ seconds, tps: asked(() => upstreams.tps(seconds)) })
+  })
+
+  app.get('/metrics', settings.open.includes('metrics') ? {} : guarded, (_request, reply) => {
+    return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(metrics(gateway))
   })
 
   // Whoever may look sees why; to outsiders it says only whether.
