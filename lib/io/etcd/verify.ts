@@ -6,10 +6,15 @@ import { entryOf, rangeOf } from './keys.js'
 /** Whether the store is the one that was followed; `compacted` when it looks like it and can no longer be asked. */
 export type History = 'same' | 'compacted' | 'replaced'
 
+/** Where the store is, by a linearizable read of as little as there is. */
+async function headOf (client: Etcd3, prefix: string): Promise<{ revision: string, cluster_id: string }> {
+  return (await client.kv.range({ key: rangeOf(prefix).key, keys_only: true })).header
+}
+
 /** Is this still the store that the position was read from? */
 export async function historyOf (client: Etcd3, prefix: string, { cursor, keys, storeId }: Position, anchors: readonly Anchor[]): Promise<History> {
   const range = rangeOf(prefix)
-  const { header } = await client.kv.range({ ...range, count_only: true })
+  const header = await headOf(client, prefix)
   if (header.cluster_id !== storeId || BigInt(header.revision) < cursor) return 'replaced'
   // A store that was replaced may have passed our cursor already, and count alike when the same scripts filled it. So the
   // number of keys, and some of them with what they held, are read as of our cursor.
@@ -50,7 +55,7 @@ export interface Standing {
 export async function standing (client: Etcd3, prefix: string, position: () => Position): Promise<Standing> {
   const range = rangeOf(prefix)
   const { cursor: before, storeId } = position()
-  const { header } = await client.kv.range({ ...range, count_only: true })
+  const header = await headOf(client, prefix)
   const head = BigInt(header.revision)
   if (head < before || header.cluster_id !== storeId) throw new Replaced(`etcd answers from another store: revision ${head} after ${before}`)
   if (head <= position().cursor) return { head, missing: null }
