@@ -10,6 +10,12 @@ export interface ReadPeer {
   readonly errors: readonly string[]
 }
 
+/** What a layout takes for granted where its value says nothing, or nothing good. */
+export interface Defaults {
+  readonly weight?: number | undefined
+  readonly priority?: number | undefined
+}
+
 function find (input: Input, service: string, id: string, scheme: Scheme | null): Peer | undefined {
   const found = input.previous.find(known => known.service === service && known.peer.id === id &&
     (scheme === null || known.peer.scheme === scheme))
@@ -18,10 +24,11 @@ function find (input: Input, service: string, id: string, scheme: Scheme | null)
 
 /**
  * The peer of `service` at `address`, with all known fields of `value`. `layout` names fields of `value` that the
- * format has used itself. Frozen. Bad fields never throw, they are told in `errors`.
+ * format has used itself, `defaults` replaces the common ones. Frozen. Bad fields never throw, they are told in `errors`.
  */
 export function readPeer (
-  input: Input, service: string, address: Address, value: Record<string, unknown>, layout: readonly string[]
+  input: Input, service: string, address: Address, value: Record<string, unknown>, layout: readonly string[],
+  defaults: Defaults = {}
 ): ReadPeer {
   const { key, modRevision, lease } = input.entry
   const fields = new ValueFields(value, layout)
@@ -37,12 +44,12 @@ export function readPeer (
     host: address.host,
     port: address.port,
     scheme,
-    weight: fields.take('weight', recall),
+    weight: fields.take('weight', recall, defaults.weight),
     status: isDown ? 'down' : status,
     slowStart: fields.take('slowStart', recall),
     checkUrl: fields.take('checkUrl', recall),
     startAt: fields.take('startAt', recall),
-    priority: fields.take('priority', recall, isBackup ? 1 : 0),
+    priority: fields.take('priority', recall, isBackup ? 1 : defaults.priority),
     zone: fields.take('zone', recall),
     maxInflight: fields.take('maxInflight', recall),
     params: fields.params(recall),

@@ -1,38 +1,7 @@
-import sjson from 'secure-json-parse'
 import t from 'tap'
-import { createCodec, type FormatFunction, type FormatName } from '../../../lib/syncer/codec/codec.js'
-import type { Decoded, Registration } from '../../../lib/syncer/codec/registration.js'
-
-function decode (
-  format: FormatName | FormatFunction, key: string, value: unknown, previous?: readonly Registration[]
-): Decoded {
-  const codec = createCodec({
-    keyPrefix: '/services/',
-    format,
-    parse: text => sjson.parse(text, null, { protoAction: 'remove', constructorAction: 'remove' })
-  })
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return codec.decode({ key: `/services/${key}`, value: text, size: text.length, modRevision: 7n, lease: 9n }, previous)
-}
-
-/** What decoded, in short: `service scheme://id*weight` of each peer, `settings …`, `ignored`, or the error. */
-function brief (decoded: Decoded): string {
-  switch (decoded.kind) {
-    case 'peers': return decoded.peers.map(({ service, peer }) => `${service} ${peer.scheme}://${peer.id}*${peer.weight}`).join(', ')
-    case 'settings': return `settings ${decoded.service} ${JSON.stringify(decoded.value)}`
-    case 'invalid': return `invalid ${decoded.error}`
-    case 'ignored': return 'ignored'
-  }
-}
-
-function peersOf (decoded: Decoded): readonly Registration[] {
-  if (decoded.kind !== 'peers') throw new Error(`no peers: ${brief(decoded)}`)
-  return decoded.peers
-}
-
-function errorsOf (decoded: Decoded): readonly string[] {
-  return decoded.kind === 'peers' ? decoded.errors : [`not peers but ${brief(decoded)}`]
-}
+import type { FormatFunction } from '../../../lib/syncer/codec/codec.js'
+import type { Decoded } from '../../../lib/syncer/codec/registration.js'
+import { brief, decode, errorsOf, peersOf } from '../../fixtures/decoding.js'
 
 t.test('grpc, by name and by value', async t => {
   const cases: Array<[key: string, value: unknown, expected: string]> = [
