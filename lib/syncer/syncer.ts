@@ -6,6 +6,7 @@ import { Claims } from './claims.js'
 import type { Codec } from './codec/codec.js'
 import type { Decoded, Registration } from './codec/registration.js'
 import { digestOf } from './digest.js'
+import { Parts } from './parts.js'
 import type { Anchor, Entry, Position, SourceEvent } from './source.js'
 
 /** What an application of news changed. */
@@ -40,6 +41,7 @@ export class Syncer {
   readonly #readSettings: ReadSettings
   readonly #keys = new Map<string, Held>()
   readonly #claims = new Claims()
+  readonly #parts = new Parts()
   #cursor: bigint | null = null
 
   constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings) {
@@ -75,6 +77,7 @@ export class Syncer {
       this.#put(entry, boot, now, changes)
     }
     for (const key of [...this.#keys.keys()]) if (!listed.has(key)) this.#delete(key, revision, now, changes)
+    this.#join(boot, now, changes)
     this.#cursor = revision
     return changes
   }
@@ -87,6 +90,7 @@ export class Syncer {
       else this.#delete(event.key, event.modRevision, now, changes)
       this.#cursor = event.type === 'put' ? event.entry.modRevision : event.modRevision
     }
+    this.#join(false, now, changes)
     return changes
   }
 
@@ -99,6 +103,7 @@ export class Syncer {
     const { key, modRevision } = entry
     const before = this.#keys.get(key)
     const decoded = this.#codec.decode(entry, before?.registrations)
+    this.#parts.put(key, decoded, modRevision)
     const registrations = decoded.kind === 'peers' ? decoded.peers : []
     const errors = this.#errorsOf(decoded)
     // Settings that cannot be read leave the last good ones in force.
@@ -125,8 +130,20 @@ export class Syncer {
     if (held === undefined) return
     this.#keys.delete(key)
     this.invalidKeys.delete(key)
+    this.#parts.delete(key, revision)
     for (const registration of held.registrations) this.#withdraw(registration, revision, now, changes)
     this.#unsettle(held.settings, revision, changes)
+  }
+
+  /** Places what is made of several keys, once all news is in: of two keys of one transaction nobody sees half. */
+  #join (boot: boolean, now: number, changes: Change[]): void {
+    const joined = this.#parts.take()
+    for (const { is, revision } of joined) {
+      if (is !== null) this.#place(is.service, this.#claims.set(is), revision, boot, now, changes)
+    }
+    for (const { was, is, revision } of joined) {
+      if (was !== null && (is === null || claimOf(was) !== claimOf(is))) this.#withdraw(was, revision, now, changes)
+    }
   }
 
   #place (name: string, peer: Peer, revision: bigint, boot: boolean, now: number, changes: Change[]): void {
@@ -177,12 +194,12 @@ export class Syncer {
 
   #namesPeer (entry: Entry): boolean {
     const decoded = this.#codec.decode(entry, undefined)
-    return decoded.kind === 'peers' && decoded.peers.length > 0
+    return decoded.kind === 'part' ? decoded.field === 'url' && decoded.value !== undefined : decoded.kind === 'peers' && decoded.peers.length > 0
   }
 
   #errorsOf (decoded: Decoded): string[] {
     if (decoded.kind === 'invalid') return [decoded.error]
-    return decoded.kind === 'peers' ? [...decoded.errors] : []
+    return 'errors' in decoded ? [...decoded.errors] : []
   }
 }
 
