@@ -70,6 +70,8 @@ export function bracketed (host: string): string {
 
 /** Whether the text is `host:port`. */
 export function isAddress (text: string): boolean {
+  // Most that are none have no port: an error thrown for each would be dear.
+  if (!text.includes(':')) return false
   try {
     return parseAddress(text).id !== ''
   } catch {

@@ -16,10 +16,28 @@ export interface Defaults {
   readonly priority?: number | undefined
 }
 
+/** What an input's key said before, by peer. Made at the first bad field, so that thousands of them are no square. */
+const indexes = new WeakMap<Input, ReadonlyMap<string, Peer>>()
+
+function indexOf (input: Input): ReadonlyMap<string, Peer> {
+  const known = indexes.get(input)
+  if (known !== undefined) return known
+  const index = new Map<string, Peer>()
+  for (const { service, peer } of input.previous) {
+    const anyScheme = nameOf(service, peer.id, null)
+    if (!index.has(anyScheme)) index.set(anyScheme, peer)
+    index.set(nameOf(service, peer.id, peer.scheme), peer)
+  }
+  indexes.set(input, index)
+  return index
+}
+
+function nameOf (service: string, id: string, scheme: Scheme | null): string {
+  return `${service}\n${scheme ?? ''}\n${id}`
+}
+
 function find (input: Input, service: string, id: string, scheme: Scheme | null): Peer | undefined {
-  const found = input.previous.find(known => known.service === service && known.peer.id === id &&
-    (scheme === null || known.peer.scheme === scheme))
-  return found?.peer
+  return indexOf(input).get(nameOf(service, id, scheme))
 }
 
 /**
