@@ -30,6 +30,11 @@ export class Parts {
   /** What changed since the last `take`, and the revision that changed it. */
   readonly #touched = new Map<Server, bigint>()
 
+  /** How many servers have a key, good or bad; what was deleted is among them until it is taken. */
+  get size (): number {
+    return this.#servers.size
+  }
+
   /** What a key says now. A value that could not be read at all leaves the part as it was. */
   put (key: string, decoded: Decoded, revision: bigint): void {
     if (decoded.kind === 'invalid') return

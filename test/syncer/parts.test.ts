@@ -250,6 +250,19 @@ t.test('parts by themselves', async t => {
   t.match(parts.take(), [{ was: null, is: null, revision: 6n }], 'it begins anew')
 })
 
+t.test('what has no key any more is forgotten', async t => {
+  const parts = new Parts()
+  for (const value of ['http://10.0.0.1:80', 'http://10.0.0.2:80', 'x']) parts.put('u', decode('traefik', URL0, value), 1n)
+  parts.put('w', decode('traefik', WEIGHT0, 'x'), 1n)
+  t.equal(parts.size, 1)
+  parts.delete('u', 2n)
+  parts.take()
+  t.equal(parts.size, 1, 'a bad weight is still a key')
+  parts.delete('w', 3n)
+  parts.take()
+  t.equal(parts.size, 0)
+})
+
 t.test('an event costs the same, however many servers there are', async t => {
   const looked = (servers: number): number => {
     const parts = new Parts()

@@ -30,7 +30,7 @@ function readNode (input: Input, service: string, node: unknown, shared: Record<
   const { address, port, metadata } = node
   if (typeof address !== 'string') throw new Error(`address: expected "host:port", got ${shown(address)}`)
   // Versions before 2 write the port apart.
-  const at = typeof port === 'number' && port > 0 && !isAddress(address) ? addressOf(address, port) : parseAddress(address)
+  const at = typeof port === 'number' && !isAddress(address) ? addressOf(address, port) : parseAddress(address)
   return readPeer(input, service, at, { ...shared, ...node, [METADATA]: metadata }, LAYOUT)
 }
 

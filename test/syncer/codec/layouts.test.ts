@@ -121,6 +121,15 @@ t.test('a function of the user\'s own', async t => {
   t.ok(Object.isFrozen(decoded) && Object.isFrozen(peersOf(decoded)) && Object.isFrozen(errorsOf(decoded)))
 })
 
+t.test('a bad field of one peer of many falls back to that peer', async t => {
+  const item = (scheme: unknown, weight: unknown, service = 's') => ({ service, host: 'h', port: 1, scheme, weight })
+  const before = peersOf(decode(() => [item('https', 3), item('http', 4), item('http', 5, 't')], 'x', ''))
+  const again = (...items: unknown[]) => brief(decode((() => items) as FormatFunction, 'x', '', before))
+  t.equal(again(item('http', 'x'), item('https', 'x'), item('http', 'x', 't')), 's http://h:1*4, s https://h:1*3, t http://h:1*5')
+  t.equal(again(item('x', 'x')), 's https://h:1*3', 'a bad scheme: the first at that address')
+  t.equal(again(item('https', 'x', 't')), 't https://h:1*1', 'another scheme is another peer')
+})
+
 t.test('what a function may return besides', async t => {
   t.equal(brief(decode(() => undefined, 'x', '')), 'ignored')
   t.equal(brief(decode(() => null, 'x', '')), 'ignored')

@@ -168,7 +168,8 @@ apart('kratos', [
   ['shop/h:1', { endpoints: ['http://i:1'] }, 'shop http://i:1*1', 'shop http://h:1*1'],
   ['shop/h:1', { endpoints: [1] }, 'invalid endpoints: expected texts, got 1', 'shop http://h:1*1'],
   ['shop/h:1', { endpoints: 5 }, 'invalid endpoints: expected a list, got 5', 'shop http://h:1*1'],
-  ['shop/h:1', { endpoints: null }, '', 'shop http://h:1*1']
+  ['shop/h:1', { endpoints: null }, '', 'shop http://h:1*1'],
+  ['shop', { endpoints: [{}] }, 'invalid no service in the key', 'settings shop {"endpoints":[{}]}']
 ])
 
 t.test('kratos: an instance without an http endpoint is no error', async t => {
@@ -185,7 +186,8 @@ bothWays('vulcand', [
   ['b1/servers/srv1', { URL: 'http://localhost:5000', weight: 4 }, 'b1 http://localhost:5000*4'],
   ['b1/servers/srv1', { URL: 'localhost:5000' }, 'invalid bad URL "localhost:5000": expected http:// or https://'],
   ['/servers/srv1', { URL: 'http://localhost:5000' }, 'invalid no service in the key'],
-  ['b1', { panic: 0.3 }, 'settings b1 {"panic":0.3}']
+  ['b1', { panic: 0.3 }, 'settings b1 {"panic":0.3}'],
+  ['my-backend', { panic: 0.3 }, 'settings my-backend {"panic":0.3}']
 ])
 
 apart('vulcand', [
@@ -284,6 +286,7 @@ t.test('apisix: what is bad in one node, and what is kept', async t => {
 
 bothWays('traefik', [
   ['web/loadbalancer/servers/0/url', 'http://172.17.0.2:80', 'part web/loadbalancer/servers/0 url=web http://172.17.0.2:80*1'],
+  ['web/loadbalancer/servers/0/url', ' http://172.17.0.2:80\n', 'part web/loadbalancer/servers/0 url=web http://172.17.0.2:80*1'],
   ['Service02/loadBalancer/servers/1/url', 'https://10.0.0.5/base', 'part Service02/loadBalancer/servers/1 url=Service02 https://10.0.0.5:443*1'],
   ['a/b/loadbalancer/servers/a:1/url', 'http://h:1', 'part a/b/loadbalancer/servers/a:1 url=a/b http://h:1*1'],
   ['web/loadbalancer/servers/0/weight', '42', 'part web/loadbalancer/servers/0 weight=42'],
