@@ -10,7 +10,7 @@ import { exactly, given } from './options/names.js'
 import { readNamed } from './options/routes.js'
 import { layService, serviceDefaults, serviceNames } from './options/service.js'
 import type { Settings, StartSettings } from './options/settings.js'
-import type { FormatFunction, FormatName } from './syncer/codec/codec.js'
+import { formatNames, isFormatName, type FormatFunction } from './syncer/codec/codec.js'
 
 export { readServiceSettings, retryOf, serviceDefaults } from './options/service.js'
 export type * from './options/settings.js'
@@ -18,14 +18,13 @@ export type * from './options/types.js'
 
 type GatewaySettings = Omit<Settings, 'service' | 'services' | 'routes'>
 
-const formats: readonly FormatName[] = ['auto', 'plain', 'grpc']
+const formats = formatNames.map(name => `"${name}"`).join(', ')
 
 const format: Read<Settings['format']> = (value, path) => {
   // What the function returns is looked at for each key, not here.
   if (typeof value === 'function') return value as FormatFunction
-  const name = formats.find((name) => name === value)
-  if (name === undefined) throw new BadOptionError(path, '"auto", "plain", "grpc" or a function (key, value) => registrations', value)
-  return name
+  if (!isFormatName(value)) throw new BadOptionError(path, `${formats} or a function (key, value) => registrations`, value)
+  return value
 }
 
 const snapshotFile: Read<Settings['snapshotFile']> = (value, path) => {

@@ -97,7 +97,8 @@ t.test('good values', async (t) => {
   const format = () => []
   const rows: Array<[string, unknown, unknown?]> = [
     ['keyPrefix', '/'], ['keyPrefix', 'a/'], ['keyPrefix', '/v1/testing services/'],
-    ['format', 'auto'], ['format', 'plain'], ['format', 'grpc'], ['format', format],
+    ['format', 'auto'], ['format', 'plain'], ['format', 'grpc'], ['format', 'address'], ['format', 'go-micro'], ['format', 'kitex'],
+    ['format', 'kratos'], ['format', 'vulcand'], ['format', 'skydns'], ['format', 'traefik'], ['format', 'apisix'], ['format', format],
     ['start', { wait: 600000, onFail: 'throw' }], ['start', { wait: 0 }, { wait: 0, onFail: 'degraded' }], ['start', { onFail: 'throw' }, { wait: 3000, onFail: 'throw' }],
     ['statsWindow', 1], ['statsWindow', 3600]
   ]
@@ -108,11 +109,11 @@ t.test('good values', async (t) => {
 
 t.test('bad values', async (t) => {
   const prefix = 'option "keyPrefix" must be a string that ends with "/" and holds no control characters, got'
-  const format = 'option "format" must be "auto", "plain", "grpc" or a function (key, value) => registrations, got'
+  const format = 'option "format" must be "auto", "plain", "grpc", "address", "go-micro", "kitex", "kratos", "vulcand", "skydns", "traefik", "apisix" or a function (key, value) => registrations, got'
   const rows: Array<[string, unknown, string]> = [
     ['keyPrefix', '', `${prefix} ""`], ['keyPrefix', '/services', `${prefix} "/services"`], ['keyPrefix', 'a\n/', `${prefix} "a\\n/"`],
     ['keyPrefix', '/\n', `${prefix} "/\\n"`], ['keyPrefix', null, `${prefix} null`], ['keyPrefix', ['/'], `${prefix} ["/"]`],
-    ['format', 'kratos', `${format} "kratos"`], ['format', null, `${format} null`],
+    ['format', 'consul', `${format} "consul"`], ['format', 'toString', `${format} "toString"`], ['format', null, `${format} null`],
     ['start', 3000, 'option "start" must be an object, got 3000'],
     ['start', { wait: 600001 }, 'option "start.wait" must be a number from 0 to 600000 (ms), got 600001'],
     ['start', { wait: '3s' }, 'option "start.wait" must be a number from 0 to 600000 (ms), got "3s"'],

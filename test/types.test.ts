@@ -28,6 +28,7 @@ export const good: Options[] = [
   { peers: { orders: { '10.1.1.3:8080': { weight: 3, slow_start: 30, checkurl: '/health' }, '[::1]:80': {} } } },
   { etcd: '', format: 'auto' },
   { etcd: '', format: 'plain' },
+  { etcd: '', format: 'go-micro' },
   { etcd: '', format: (key, value) => [{ service: key.toUpperCase(), host: value.trim(), port: 80, weight: 2 }] },
   { etcd: '', format: () => undefined },
   { etcd: '', start: { wait: 0 } },

@@ -1,5 +1,6 @@
 /** What users type. Durations are milliseconds and shares are 0…1, unless a line says otherwise. */
 import type { FastifyRequest } from 'fastify'
+import type { FormatName } from '../syncer/codec/codec.js'
 import type { RouteHooks } from './settings.js'
 
 /** PEM text, or a Buffer of it. */
@@ -158,7 +159,7 @@ export interface UpstreamEtcdOptions extends ServiceOptions {
   /** Where registrations live, with a `/` at the end. Default `/services/`. */
   keyPrefix?: string
   /** How keys and values are read: by what they look like, as one format, or by a function. Default `'auto'`. */
-  format?: 'auto' | 'plain' | 'grpc' | ((key: string, value: string) => readonly FormatRegistration[] | null | undefined)
+  format?: FormatName | ((key: string, value: string) => readonly FormatRegistration[] | null | undefined)
   /** A file for the last good state of the registry, by which the gateway starts when etcd is away. Default none. */
   snapshotFile?: string
   /** How long `ready()` waits for the first sync (0 … 600000), and what then. Default `{ wait: 3000, onFail: 'degraded' }`. */

@@ -31,8 +31,13 @@ export class Claims {
   #keep (name: string, claims: Peer[]): Peer {
     if (claims.length > 1) this.#contested.set(name, claims)
     else this.#contested.delete(name)
-    return claims.reduce((a, b) => b.modRevision > a.modRevision ? b : a)
+    return claims.reduce((a, b) => isLater(b, a) ? b : a)
   }
+}
+
+/** Of two keys written by one transaction neither is later; the order of a listing must not decide. */
+function isLater (a: Peer, b: Peer): boolean {
+  return a.modRevision === b.modRevision ? a.key > b.key : a.modRevision > b.modRevision
 }
 
 function nameOf (service: string, peer: Peer): string {

@@ -6,6 +6,7 @@ import { Claims } from './claims.js'
 import type { Codec } from './codec/codec.js'
 import type { Decoded, Registration } from './codec/registration.js'
 import { digestOf } from './digest.js'
+import { Parts } from './parts.js'
 import type { Anchor, Entry } from './source.js'
 
 /** What an application of news changed. */
@@ -53,6 +54,7 @@ export class Keys {
   readonly #keepsEntries: boolean
   readonly #keys = new Map<string, Held>()
   readonly #claims = new Claims()
+  readonly #parts = new Parts()
 
   constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings, keepsEntries: boolean) {
     this.#store = store
@@ -93,7 +95,7 @@ export class Keys {
 
   namesPeer (entry: Entry): boolean {
     const decoded = this.#codec.decode(entry, undefined)
-    return decoded.kind === 'peers' && decoded.peers.length > 0
+    return decoded.kind === 'part' ? decoded.field === 'url' && decoded.value !== undefined : decoded.kind === 'peers' && decoded.peers.length > 0
   }
 
   put (entry: Entry, applying: Applying): void {
@@ -104,6 +106,7 @@ export class Keys {
     if (before?.modRevision === modRevision && before.digest === digest) return
     this.events.put++
     const decoded = this.#codec.decode(entry, before?.registrations)
+    this.#parts.put(key, decoded, modRevision)
     const registrations = decoded.kind === 'peers' ? decoded.peers : []
     const errors = this.#errorsOf(decoded)
     // Settings that cannot be read leave the last good ones in force.
@@ -132,9 +135,22 @@ export class Keys {
     if (held === undefined) return
     this.events.delete++
     this.#keys.delete(key)
+    this.#parts.delete(key, revision)
     this.invalid.delete(key)
     for (const registration of held.registrations) this.#withdraw(registration, revision, applying)
     this.#unsettle(held.settings, revision, applying)
+  }
+
+  /**
+   * Places what is made of several keys. To be called once all news is in, after the last slice: of two keys of one
+   * transaction nobody sees half.
+   */
+  join (applying: Applying): void {
+    const joined = this.#parts.take()
+    for (const { is, revision } of joined) if (is !== null) this.#place(is, revision, applying)
+    for (const { was, is, revision } of joined) {
+      if (was !== null && (is === null || claimOf(was) !== claimOf(is))) this.#withdraw(was, revision, applying)
+    }
   }
 
   #place (registration: Registration, revision: bigint, applying: Applying): void {
@@ -192,7 +208,7 @@ export class Keys {
 
   #errorsOf (decoded: Decoded): string[] {
     if (decoded.kind === 'invalid') return [decoded.error]
-    return decoded.kind === 'peers' ? [...decoded.errors] : []
+    return 'errors' in decoded ? [...decoded.errors] : []
   }
 }
 

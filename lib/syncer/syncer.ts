@@ -94,6 +94,7 @@ export class Syncer {
       yield applying.changes
       applying = { isBoot, now, changes: [] }
     }
+    this.#keys.join(applying)
     this.#cursor = revision
     this.#proven = revision
     this.#storeId = storeId
@@ -125,6 +126,7 @@ export class Syncer {
     const gone = this.#keys.except(listed).filter(key => !touched.has(key))
     for (const entry of wrong) this.#keys.put(entry, applying)
     for (const key of gone) this.#keys.delete(key, this.#cursor ?? 0n, applying)
+    this.#keys.join(applying)
     yield changes
     return wrong.length + gone.length
   }
@@ -139,6 +141,7 @@ export class Syncer {
       else this.#keys.delete(key, modRevision, applying)
       this.#cursor = modRevision
     }
+    this.#keys.join(applying)
     return applying.changes
   }
 

@@ -56,6 +56,29 @@ export function makeAddress (hostText: string, portText: string): Address {
   return { host: host.startsWith('[') ? host.slice(1, -1) : host, port, id: `${host}:${port}` }
 }
 
+/** An address of two fields of a value; IPv6 may come without brackets. Throws, with what is wrong as message. */
+export function addressOf (host: unknown, port: unknown): Address {
+  if (typeof host !== 'string') throw new Error(`host: expected a text, got ${shown(host)}`)
+  if (typeof port !== 'string' && typeof port !== 'number') throw new Error(`port: expected a number, got ${shown(port)}`)
+  return makeAddress(bracketed(host), String(port))
+}
+
+/** A host as it stands in an address: IPv6 in brackets. */
+export function bracketed (host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}
+
+/** Whether the text is `host:port`. */
+export function isAddress (text: string): boolean {
+  // Most that are none have no port: an error thrown for each would be dear.
+  if (!text.includes(':')) return false
+  try {
+    return parseAddress(text).id !== ''
+  } catch {
+    return false
+  }
+}
+
 function canonicalHost (text: string): string {
   const host = text.toLowerCase()
   if (host.includes(':')) return canonicalIpv6(host)

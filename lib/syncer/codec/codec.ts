@@ -1,26 +1,51 @@
 /** Keys and values of the registry to peers, settings, or a sentence that says what is wrong with them. */
 import type { Entry } from '../source.js'
+import { decodeAddressText } from './address-text.js'
+import { decodeApisix } from './apisix.js'
+import { decodeAuto } from './auto.js'
 import { customFormat, type FormatFunction } from './custom.js'
 import { invalid, refused } from './decoded.js'
-import { decodeGrpc, isGrpc } from './grpc.js'
-import { readValue, type Format, type Input } from './input.js'
+import { decodeGoMicro } from './go-micro.js'
+import { decodeGrpc } from './grpc.js'
+import { readValue, type Format } from './input.js'
+import { decodeKitex } from './kitex.js'
+import { decodeKratos } from './kratos.js'
 import { messageOf, shown } from './plain-data.js'
 import { decodePlain } from './plain.js'
 import type { Decoded, ParseJson, Registration } from './registration.js'
+import { decodeSkydns } from './skydns.js'
+import { decodeTraefik } from './traefik.js'
+import { decodeVulcand } from './vulcand.js'
 
 export type { FormatFunction } from './custom.js'
 
 const MAX_SIZE = 65536
 
-/** The formats that have a name; `auto` tells the others apart by value. */
+/** The formats that have a name: this is the list. */
 const FORMATS = {
-  auto: (input: Input): Decoded => isGrpc(input) ? decodeGrpc(input) : decodePlain(input),
+  auto: decodeAuto,
   plain: decodePlain,
-  grpc: decodeGrpc
-}
+  grpc: decodeGrpc,
+  address: decodeAddressText,
+  'go-micro': decodeGoMicro,
+  kitex: decodeKitex,
+  kratos: decodeKratos,
+  vulcand: decodeVulcand,
+  skydns: decodeSkydns,
+  traefik: decodeTraefik,
+  apisix: decodeApisix
+} satisfies Record<string, Format>
 
 /** A format by name. */
 export type FormatName = keyof typeof FORMATS
+
+/** All of them, `auto` first. */
+export const formatNames: readonly string[] = Object.keys(FORMATS)
+
+/** Whether a value of any kind is the name of a format. */
+export function isFormatName (value: unknown): value is FormatName {
+  return typeof value === 'string' && Object.hasOwn(FORMATS, value)
+}
 
 /** What a codec has to know. */
 export interface CodecOptions {

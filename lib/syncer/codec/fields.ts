@@ -22,7 +22,8 @@ const PATH = /^\/[\x21-\x7e]*$/
 
 const MAX_WEIGHT = 1e6
 const MAX_COUNT = 1e9
-const MAX_PRIORITY = 1000
+/** The last that is asked. */
+export const MAX_PRIORITY = 1000
 /** The last second that a `Date` can print. */
 const MAX_EPOCH = 8.64e12
 const MAX_STATUS = 64

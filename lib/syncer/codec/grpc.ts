@@ -6,7 +6,7 @@ import { checkService, parseAddress, splitPath } from './address.js'
 import { invalid, peers } from './decoded.js'
 import type { Input } from './input.js'
 import { readPeer } from './peer-reader.js'
-import { decodeSettings } from './plain.js'
+import { decodeOther } from './plain.js'
 import { shown } from './plain-data.js'
 import type { Decoded } from './registration.js'
 
@@ -24,14 +24,11 @@ export function isGrpc ({ object, path }: Input): boolean {
 /** Decodes one entry; throws when nothing can be made of it. */
 export function decodeGrpc (input: Input): Decoded {
   const { object } = input
-  const { service, segment } = splitPath(input.path)
+  const { service } = splitPath(input.path)
   const op = object?.Op ?? 0
   if (op !== 0) return invalid(`Op ${shown(op)} is not a registration`)
   const addr = object?.Addr ?? object?.addr
-  if (object === undefined || addr === undefined || addr === null) {
-    if (!segment.includes(':')) return decodeSettings(input)
-    throw new Error(input.problem ?? 'no Addr in the value')
-  }
+  if (object === undefined || addr === undefined || addr === null) return decodeOther(input, 'Addr')
   if (typeof addr !== 'string') throw new Error(`Addr: expected "host:port", got ${shown(addr)}`)
   const { registration, errors } = readPeer(input, checkService(service), parseAddress(addr), object, LAYOUT)
   return peers([registration], errors)

@@ -9,6 +9,8 @@ export interface Input {
   readonly path: string
   /** The value, when it is a JSON object. */
   readonly object: Record<string, unknown> | undefined
+  /** The value, when it is a JSON array. */
+  readonly list: readonly unknown[] | undefined
   /** What is wrong with a value that is neither empty nor a JSON object. */
   readonly problem: string | undefined
   /** What the same key said before, `[]` when it is new. */
@@ -18,15 +20,15 @@ export interface Input {
 /** One layout of keys and values. What it throws makes the whole value bad. */
 export type Format = (input: Input) => Decoded
 
-/** The value as a JSON object, or why it is none; neither for an empty one, which is allowed. Never throws. */
-export function readValue (value: string, parse: ParseJson): Pick<Input, 'object' | 'problem'> {
-  if (value.trim() === '') return { object: undefined, problem: undefined }
+/** The value as a JSON object or array, and why it is no object; nothing for an empty one, which is allowed. Never throws. */
+export function readValue (value: string, parse: ParseJson): Pick<Input, 'object' | 'list' | 'problem'> {
+  if (value.trim() === '') return { object: undefined, list: undefined, problem: undefined }
   let json: unknown
   try {
     json = parse(value)
   } catch {
-    return { object: undefined, problem: `the value is not JSON: ${shown(value)}` }
+    return { object: undefined, list: undefined, problem: `the value is not JSON: ${shown(value)}` }
   }
-  if (isRecord(json)) return { object: json, problem: undefined }
-  return { object: undefined, problem: `the value is not a JSON object: ${shown(json)}` }
+  if (isRecord(json)) return { object: json, list: undefined, problem: undefined }
+  return { object: undefined, list: Array.isArray(json) ? json : undefined, problem: `the value is not a JSON object: ${shown(json)}` }
 }

@@ -10,18 +10,43 @@ export interface ReadPeer {
   readonly errors: readonly string[]
 }
 
+/** What a layout takes for granted where its value says nothing, or nothing good. */
+export interface Defaults {
+  readonly weight?: number | undefined
+  readonly priority?: number | undefined
+}
+
+/** What an input's key said before, by peer. Made at the first bad field, so that thousands of them are no square. */
+const indexes = new WeakMap<Input, ReadonlyMap<string, Peer>>()
+
+function indexOf (input: Input): ReadonlyMap<string, Peer> {
+  const known = indexes.get(input)
+  if (known !== undefined) return known
+  const index = new Map<string, Peer>()
+  for (const { service, peer } of input.previous) {
+    const anyScheme = nameOf(service, peer.id, null)
+    if (!index.has(anyScheme)) index.set(anyScheme, peer)
+    index.set(nameOf(service, peer.id, peer.scheme), peer)
+  }
+  indexes.set(input, index)
+  return index
+}
+
+function nameOf (service: string, id: string, scheme: Scheme | null): string {
+  return `${service}\n${scheme ?? ''}\n${id}`
+}
+
 function find (input: Input, service: string, id: string, scheme: Scheme | null): Peer | undefined {
-  const found = input.previous.find(known => known.service === service && known.peer.id === id &&
-    (scheme === null || known.peer.scheme === scheme))
-  return found?.peer
+  return indexOf(input).get(nameOf(service, id, scheme))
 }
 
 /**
  * The peer of `service` at `address`, with all known fields of `value`. `layout` names fields of `value` that the
- * format has used itself. Frozen. Bad fields never throw, they are told in `errors`.
+ * format has used itself, `defaults` replaces the common ones. Frozen. Bad fields never throw, they are told in `errors`.
  */
 export function readPeer (
-  input: Input, service: string, address: Address, value: Record<string, unknown>, layout: readonly string[]
+  input: Input, service: string, address: Address, value: Record<string, unknown>, layout: readonly string[],
+  defaults: Defaults = {}
 ): ReadPeer {
   const { key, modRevision, lease } = input.entry
   const fields = new ValueFields(value, layout)
@@ -37,12 +62,12 @@ export function readPeer (
     host: address.host,
     port: address.port,
     scheme,
-    weight: fields.take('weight', recall),
+    weight: fields.take('weight', recall, defaults.weight),
     status: isDown ? 'down' : status,
     slowStart: fields.take('slowStart', recall),
     checkUrl: fields.take('checkUrl', recall),
     startAt: fields.take('startAt', recall),
-    priority: fields.take('priority', recall, isBackup ? 1 : 0),
+    priority: fields.take('priority', recall, isBackup ? 1 : defaults.priority),
     zone: fields.take('zone', recall),
     maxInflight: fields.take('maxInflight', recall),
     params: fields.params(recall),

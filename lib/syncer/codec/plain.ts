@@ -19,6 +19,12 @@ export function decodeSettings (input: Input): Decoded {
   return settings(checkService(path), copyRecord(object))
 }
 
+/** For other layouts: a value without what they call `missing` may be settings, where the key is no address. */
+export function decodeOther (input: Input, missing: string): Decoded {
+  if (!splitPath(input.path).segment.includes(':')) return decodeSettings(input)
+  throw new Error(input.problem ?? `no ${missing} in the value`)
+}
+
 /** Decodes one entry; throws when nothing can be made of it. */
 export function decodePlain (input: Input): Decoded {
   const { service, segment } = splitPath(input.path)

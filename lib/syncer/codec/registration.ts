@@ -6,10 +6,25 @@ export type Decoded =
   | { readonly kind: 'peers', readonly peers: readonly Registration[], readonly errors: readonly string[] }
   /** An object without an address: raw settings of `service`, still to be checked. */
   | { readonly kind: 'settings', readonly service: string, readonly value: Readonly<Record<string, unknown>> }
+  /** One field of a peer whose fields have keys of their own; `value` is undefined when it was bad. */
+  | Part
   /** A custom format said that this key is not its business. */
   | { readonly kind: 'ignored' }
   /** Nothing can be made of it. */
   | { readonly kind: 'invalid', readonly error: string }
+
+/** Where a part belongs; `server` names the peer within all keys below the prefix. */
+interface PartOf {
+  readonly kind: 'part'
+  readonly server: string
+  /** What was bad, `[]` when all was good. */
+  readonly errors: readonly string[]
+}
+
+/** The peer itself, or its weight. */
+export type Part =
+  | PartOf & { readonly field: 'url', readonly value: Registration | undefined }
+  | PartOf & { readonly field: 'weight', readonly value: number | undefined }
 
 /** A peer and the service it belongs to. */
 export interface Registration {

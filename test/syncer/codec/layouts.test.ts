@@ -1,38 +1,7 @@
-import sjson from 'secure-json-parse'
 import t from 'tap'
-import { createCodec, type FormatFunction, type FormatName } from '../../../lib/syncer/codec/codec.js'
-import type { Decoded, Registration } from '../../../lib/syncer/codec/registration.js'
-
-function decode (
-  format: FormatName | FormatFunction, key: string, value: unknown, previous?: readonly Registration[]
-): Decoded {
-  const codec = createCodec({
-    keyPrefix: '/services/',
-    format,
-    parse: text => sjson.parse(text, null, { protoAction: 'remove', constructorAction: 'remove' })
-  })
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return codec.decode({ key: `/services/${key}`, value: text, size: text.length, modRevision: 7n, lease: 9n }, previous)
-}
-
-/** What decoded, in short: `service scheme://id*weight` of each peer, `settings …`, `ignored`, or the error. */
-function brief (decoded: Decoded): string {
-  switch (decoded.kind) {
-    case 'peers': return decoded.peers.map(({ service, peer }) => `${service} ${peer.scheme}://${peer.id}*${peer.weight}`).join(', ')
-    case 'settings': return `settings ${decoded.service} ${JSON.stringify(decoded.value)}`
-    case 'invalid': return `invalid ${decoded.error}`
-    case 'ignored': return 'ignored'
-  }
-}
-
-function peersOf (decoded: Decoded): readonly Registration[] {
-  if (decoded.kind !== 'peers') throw new Error(`no peers: ${brief(decoded)}`)
-  return decoded.peers
-}
-
-function errorsOf (decoded: Decoded): readonly string[] {
-  return decoded.kind === 'peers' ? decoded.errors : [`not peers but ${brief(decoded)}`]
-}
+import type { FormatFunction } from '../../../lib/syncer/codec/codec.js'
+import type { Decoded } from '../../../lib/syncer/codec/registration.js'
+import { brief, decode, errorsOf, peersOf } from '../../fixtures/decoding.js'
 
 t.test('grpc, by name and by value', async t => {
   const cases: Array<[key: string, value: unknown, expected: string]> = [
@@ -150,6 +119,15 @@ t.test('a function of the user\'s own', async t => {
     lease: 9n
   })
   t.ok(Object.isFrozen(decoded) && Object.isFrozen(peersOf(decoded)) && Object.isFrozen(errorsOf(decoded)))
+})
+
+t.test('a bad field of one peer of many falls back to that peer', async t => {
+  const item = (scheme: unknown, weight: unknown, service = 's') => ({ service, host: 'h', port: 1, scheme, weight })
+  const before = peersOf(decode(() => [item('https', 3), item('http', 4), item('http', 5, 't')], 'x', ''))
+  const again = (...items: unknown[]) => brief(decode((() => items) as FormatFunction, 'x', '', before))
+  t.equal(again(item('http', 'x'), item('https', 'x'), item('http', 'x', 't')), 's http://h:1*4, s https://h:1*3, t http://h:1*5')
+  t.equal(again(item('x', 'x')), 's https://h:1*3', 'a bad scheme: the first at that address')
+  t.equal(again(item('https', 'x', 't')), 't https://h:1*1', 'another scheme is another peer')
 })
 
 t.test('what a function may return besides', async t => {
