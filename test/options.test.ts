@@ -213,3 +213,10 @@ t.test('any JSON gives settings or FST_UPSTREAM_BAD_OPTION, never anything else'
   }), { seed: 20240607, numRuns: 3000 })
   t.strictSame([...seen].sort(), ['refused', 'settings'])
 })
+
+t.test('the snapshot file', async (t) => {
+  const etcd = 'http://127.0.0.1:2379'
+  t.equal(readOptions({ etcd, snapshotFile: './peers' }).snapshotFile, './peers')
+  for (const bad of ['', 'a\0b', 1, null, {}]) t.match(refusal({ etcd, snapshotFile: bad }), '"snapshotFile" must be the path of a file', String(bad))
+  t.match(refusal({ peers: {}, snapshotFile: 'x' }), 'it needs "etcd"')
+})

@@ -47,7 +47,8 @@ export class Registry {
   state (now: number): RegistryWord {
     if (!this.synced) return this.isRestored ? 'snapshot' : 'syncing'
     if (this.kind === 'static') return 'static'
-    return this.lastVerifiedAt === null || now - this.lastVerifiedAt > STALE_AFTER ? 'stale' : 'live'
+    // Null counts as 1970.
+    return now - Number(this.lastVerifiedAt) > STALE_AFTER ? 'stale' : 'live'
   }
 
   /** All reasons with their counts, those that never were included. */

@@ -125,7 +125,7 @@ export class Syncer {
     const wrong = puts.filter(({ key }) => !touched.has(key))
     const gone = this.#keys.except(listed).filter(key => !touched.has(key))
     for (const entry of wrong) this.#keys.put(entry, applying)
-    for (const key of gone) this.#keys.delete(key, this.#cursor ?? 0n, applying)
+    for (const key of gone) this.#keys.delete(key, this.reached, applying)
     this.#keys.join(applying)
     yield changes
     return wrong.length + gone.length
