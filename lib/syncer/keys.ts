@@ -55,6 +55,8 @@ export class Keys {
   readonly #keys = new Map<string, Held>()
   readonly #claims = new Claims()
   readonly #parts = new Parts()
+  /** The key that was put last. */
+  #newest = ''
 
   constructor (store: Store, codec: Codec, codeSettings: (service: string) => ServiceSettings, readSettings: ReadSettings, keepsEntries: boolean) {
     this.#store = store
@@ -87,6 +89,12 @@ export class Keys {
     return [...this.#keys.values()].flatMap(({ entry }) => entry ?? [])
   }
 
+  /** The key that was put last, unless it was deleted since. O(1). */
+  get newest (): Anchor | null {
+    const held = this.#keys.get(this.#newest)
+    return held === undefined ? null : { key: this.#newest, modRevision: held.modRevision, digest: held.digest }
+  }
+
   /** Keys by which the store can be told from another: those untouched for longest and those changed last. O(keys). */
   anchors (): Anchor[] {
     const all = [...this.#keys].map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
@@ -114,6 +122,7 @@ export class Keys {
     const isSettled = before?.digest === digest && !this.invalid.has(key)
     const settings = decoded.kind === 'settings' ? this.#settle(decoded, isSettled, modRevision, errors, applying) : unread
     // What was changed last stands last.
+    this.#newest = key
     this.#keys.delete(key)
     this.#keys.set(key, { modRevision, digest, registrations, settings, entry: this.#keepsEntries ? entry : null })
     // First what is named now, then what no longer is: a service that changes its only peer is never without one.

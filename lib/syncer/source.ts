@@ -31,6 +31,8 @@ export interface Position {
   readonly keys: number
   /** Of the store that the cursor counts in. */
   readonly storeId: string
+  /** The key that was put last, while it is held. */
+  readonly newest: Anchor | null
 }
 
 /** What a key held when it was last changed: a few of them tell a store from another one. */

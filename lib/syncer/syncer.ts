@@ -49,7 +49,7 @@ export class Syncer {
   /** Null before the first listing. */
   get position (): Position | null {
     if (this.#cursor === null) return null
-    return { cursor: this.#cursor, keys: this.#keys.size, storeId: this.#storeId }
+    return { cursor: this.#cursor, keys: this.#keys.size, storeId: this.#storeId, newest: this.#keys.newest }
   }
 
   /** Some of the keys held, by which a store can be told from another. O(keys). */

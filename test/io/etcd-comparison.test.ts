@@ -36,11 +36,26 @@ t.test('a value that was lost on the way is found, counted and repaired', async 
       : event))
   }))
   await etcd.put(key('127.0.0.1:1'), '{"weight": 9}')
+  // The key that was put last is looked at with each question.
+  await etcd.put(key('127.0.0.1:2'), '')
   await until(() => world.peers[0] === 'shop/127.0.0.1:1=2', { what: 'the wrong value' })
   await until(() => world.peers[0] === 'shop/127.0.0.1:1=9', { what: 'the repair' })
   t.equal(registry.resyncs.comparison, 1)
   t.match(told, ['what was held differed from the registry, and was repaired; please report this'])
   t.equal(registry.state(Date.now()), 'live')
+})
+
+t.test('the key that was put last is looked at with each question', async t => {
+  const etcd = await startEtcd(t)
+  const { world, registry } = await follow(t, etcd, feed => ({
+    ...feed,
+    get position () { return feed.position },
+    comparing: () => { throw new Error('not now') },
+    apply: events => feed.apply(events.map(event => event.type === 'put' ? { type: 'put', entry: { ...event.entry, value: '{"weight": 2}' } } : event))
+  }))
+  await etcd.put(key('127.0.0.1:1'), '{"weight": 9}')
+  await until(() => world.peers[0] === 'shop/127.0.0.1:1=9', { what: 'the right value' })
+  t.equal(registry.resyncs.replaced, 1, 'as if it were another store')
 })
 
 t.test('comparisons of a registry that changes all the time find nothing', async t => {

@@ -94,13 +94,13 @@ t.test('an empty listing from another history is refused, from the same one it i
 t.test('a registry that is empty from the start is a registry', async t => {
   const registry = new Registry()
   t.same(registry.list([], false, 7n), [])
-  t.same(registry.syncer.position, { cursor: 7n, keys: 0, storeId: 'store' })
+  t.same(registry.syncer.position, { cursor: 7n, keys: 0, storeId: 'store', newest: null })
 })
 
 t.test('position and anchors: the last revision applied, and keys that are held', async t => {
   const registry = new Registry()
   registry.list(listing())
-  t.same(registry.syncer.position, { cursor: 100n, keys: 4, storeId: 'store' })
+  t.match(registry.syncer.position, { cursor: 100n, keys: 4, storeId: 'store', newest: { key: `${PREFIX}a/b/10.0.0.3:80`, modRevision: 4n } })
   const anchors = () => registry.syncer.anchors().map(({ key, modRevision }) => `${key.slice(PREFIX.length)}@${modRevision}`)
   t.same(anchors(), ['shop@1', 'shop/10.0.0.1:80@2', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4'])
   const [, before] = registry.syncer.anchors()
@@ -108,7 +108,10 @@ t.test('position and anchors: the last revision applied, and keys that are held'
   t.same(anchors(), ['shop@1', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4', 'shop/10.0.0.1:80@101'], 'what was changed last stands last')
   t.not(registry.syncer.anchors()[3]?.digest, before?.digest, 'and what it holds is part of it')
   registry.delete('shop')
-  t.same(registry.syncer.position, { cursor: 102n, keys: 3, storeId: 'store' })
+  t.match(registry.syncer.position, { cursor: 102n, keys: 3, storeId: 'store', newest: { key: `${PREFIX}shop/10.0.0.1:80`, modRevision: 101n } })
+  registry.delete('shop/10.0.0.1:80')
+  t.equal(registry.syncer.position?.newest, null)
+  registry.put('shop/10.0.0.1:80')
   registry.apply(Array.from({ length: 100 }, (_, i) => ({ type: 'put', entry: entry(`many/10.1.0.${i}:80`, '', 200 + i) })))
   t.equal(anchors().length, 32, 'a sample of many')
   t.equal(anchors()[0], 'shop/10.0.0.2:80@3')

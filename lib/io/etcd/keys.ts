@@ -10,9 +10,16 @@ export function rangeOf (prefix: string): { key: Buffer, range_end: Buffer } {
   return { key: Buffer.from(prefix), range_end: Buffer.from(`${prefix.slice(0, -1)}0`) }
 }
 
+const HEX = '(not UTF-8: '
+
 /** A key as text. Bytes that are no UTF-8 come as hex, which names no address and is then shown as invalid. */
 export function textOf (key: Buffer, prefix: string): string {
-  return isUtf8(key) ? key.toString('utf8') : `${prefix}(not UTF-8: ${key.toString('hex')})`
+  return isUtf8(key) ? key.toString('utf8') : `${prefix}${HEX}${key.toString('hex')})`
+}
+
+/** The key that such a text stands for. */
+export function keyOf (text: string, prefix: string): Buffer {
+  return text.startsWith(prefix + HEX) ? Buffer.from(text.slice(prefix.length + HEX.length, -1), 'hex') : Buffer.from(text)
 }
 
 /** A key with its value as the syncer takes it; a value over 64 KiB stays behind. */

@@ -210,8 +210,12 @@ export class EtcdSource implements Source {
   /** Somebody waits for a revision: the watch need not tell of it, because it may have changed nothing here. */
   async #seek (feed: Feed): Promise<void> {
     const deadline = Date.now() + NEWS_WITHIN
-    while (this.#isListed && Date.now() < deadline && !this.#closing.signal.aborted) {
+    const watch = this.#watch
+    // Without one, or with another one, what is held may be about to change as a whole; and a new one begins with a question.
+    if (watch === null) return
+    while (Date.now() < deadline && !this.#closing.signal.aborted) {
       const { head, missing } = await standing(this.#clients.calls, this.#prefix, () => positionOf(feed))
+      if (watch !== this.#watch) return
       if (missing === null) feed.verified(head)
       if ((missing === null && head >= this.#wanted) || positionOf(feed).cursor >= this.#wanted) return
       await wait(LOOK_AGAIN_SOON, this.#closing.signal)
@@ -220,7 +224,7 @@ export class EtcdSource implements Source {
 }
 
 function positionOf ({ position }: Feed): Position {
-  return position ?? { cursor: 0n, keys: 0, storeId: '' }
+  return position ?? { cursor: 0n, keys: 0, storeId: '', newest: null }
 }
 
 /** ± 20 %, so that gateways that started together do not ask together. */
