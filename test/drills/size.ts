@@ -31,7 +31,8 @@ const keys: Drill = {
     check(weightsOf(gateway).size === 100_003, `shows ${weightsOf(gateway).size}`)
     await churn(ledger, all.slice(0, 500), 1000, { width: 8 })
     await stage.settle(gateway, { etcd: etcd.endpoint }, 30_000)
-    check(registry(gateway).reconnects === 0 && registry(gateway).resyncs === 0, 'did not stay in step')
+    const { reconnects, resyncs } = registry(gateway)
+    check(reconnects === 0 && resyncs === 0 && stage.requests.stale === 0, `reconnected ${reconnects} times, listed again ${resyncs} times, stale for ${stage.requests.stale} ms`)
   }
 }
 

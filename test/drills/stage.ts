@@ -44,6 +44,8 @@ export class Stage {
   readonly #gateways: TestGateway[] = []
   readonly #traffics: Traffic[] = []
   readonly #witnesses: Witness[] = []
+  /** How often to look (ms): what a gateway says of itself may cost it a second when it knows very many. */
+  #every = 50
   #ending: Promise<void> | null = null
 
   teardown (stop: () => unknown): void {
@@ -96,17 +98,17 @@ export class Stage {
   }
 
   /** From here on requests are made and what is shown is compared. */
-  watch (gateway: TestGateway, ledger: Ledger, every = 50): Witness {
+  watch (gateway: TestGateway, ledger: Ledger, every = 50): void {
+    this.#every = every
     this.#traffics.push(new Traffic(gateway, '/shop/x', this.real.map(id => id.slice('shop/'.length))))
-    const witness = new Witness(gateway, ledger, every)
-    this.#witnesses.push(witness)
-    return witness
+    this.#witnesses.push(new Witness(gateway, ledger, every))
   }
 
   /** Waits until it is in step, as of after this call, and compares it with a gateway that begins now. */
   async settle (gateway: TestGateway, fresh: Options, within = 15_000): Promise<void> {
     const since = now()
-    await until(() => {
+    await until(async () => {
+      await pause(this.#every)
       const { state, lastError, lastVerifiedAt } = registry(gateway)
       return state === 'live' && lastError === null && Date.parse(lastVerifiedAt ?? '') > since
     }, { what: 'verification', timeout: within }).catch((error: Error) => {
