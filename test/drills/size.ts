@@ -1,7 +1,7 @@
 /** Much at once, and often. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { check, registry, type Drill } from './stage.js'
+import { check, registry, resyncsOf, type Drill } from './stage.js'
 import { churn } from './stream.js'
 import { weightsOf } from './witness.js'
 
@@ -31,7 +31,7 @@ const keys: Drill = {
     check(weightsOf(gateway).size === 100_003, `shows ${weightsOf(gateway).size}`)
     await churn(ledger, all.slice(0, 500), 1000, { width: 8 })
     await stage.settle(gateway, { etcd: etcd.endpoint }, 30_000)
-    const { reconnects, resyncs } = registry(gateway)
+    const [{ reconnects }, resyncs] = [registry(gateway), resyncsOf(gateway)]
     check(reconnects === 0 && resyncs === 0 && stage.requests.stale === 0, `reconnected ${reconnects} times, listed again ${resyncs} times, stale for ${stage.requests.stale} ms`)
   }
 }
@@ -43,7 +43,7 @@ const burst: Drill = {
     const { gateway, ledger, etcd } = await stage.open()
     await churn(ledger, Array.from({ length: 200 }, (_, i) => `other/127.0.0.1:${i + 1}`), 10_000, { width: 64 })
     await stage.settle(gateway, { etcd: etcd.endpoint })
-    const { reconnects, resyncs } = registry(gateway)
+    const [{ reconnects }, resyncs] = [registry(gateway), resyncsOf(gateway)]
     check(reconnects === 0 && resyncs === 0, `reconnected ${reconnects} times, listed again ${resyncs} times`)
   }
 }

@@ -21,8 +21,6 @@ export interface Drill {
   readonly name: string
   /** Seconds after which it has failed. */
   readonly bound: number
-  /** Why it cannot be run now, or null. */
-  readonly impossible?: () => string | null
   readonly run: (stage: Stage) => Promise<void>
 }
 
@@ -177,6 +175,11 @@ export function check (holds: boolean, complaint: string): asserts holds {
 
 export function registry ({ app }: TestGateway) {
   return app.upstreams.status().registry
+}
+
+/** How often it was listed again, or repaired. */
+export function resyncsOf (gateway: TestGateway): number {
+  return Object.values(registry(gateway).resyncs).reduce((a, b) => a + b, 0)
 }
 
 export async function pause (ms: number): Promise<void> {
