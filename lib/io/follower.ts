@@ -87,10 +87,10 @@ export class Follower {
         syncer.advance(revision)
         told()
       },
-      verified: revision => {
+      verified: (revision, at) => {
         if (registry.lastError !== null) log.info('in step with the registry again')
         syncer.prove(revision)
-        registry.verified(now())
+        registry.verified(at)
         told()
       },
       comparing: isOn => syncer.comparing(isOn),

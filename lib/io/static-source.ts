@@ -1,5 +1,6 @@
 import { BadOptionError } from '../errors.js'
 import type { Entry, Feed, Source } from '../syncer/source.js'
+import { now } from './clock.js'
 
 /**
  * The embedded registry: registrations given in code, through the same decoder and syncer as those of etcd. `values` are
@@ -22,7 +23,7 @@ export class StaticSource implements Source {
   start (feed: Feed): void {
     const slices = feed.list({ entries: this.#entries, revision: 1n, storeId: '' }, true)
     while (slices?.next().done === false);
-    feed.verified(1n)
+    feed.verified(1n, now())
   }
 
   /** There are no revisions. */

@@ -185,7 +185,8 @@ export class Keys {
       known.peer = peer
       return
     }
-    service.revision = revision
+    // A listing comes in the order of its keys.
+    if (!isBoot || revision > service.revision) service.revision = revision
     changes.push({ type: known === undefined ? 'added' : 'changed', service, state: service.put(peer, now, isBoot) })
   }
 

@@ -32,9 +32,11 @@ export class Registry {
     return this.synced || this.isRestored
   }
 
-  verified (now: number): void {
+  /** Everything is applied that the registry held at `at`. */
+  verified (at: number): void {
+    // Of two questions the answers may come in another order; and what a file says is older than any answer.
+    this.lastVerifiedAt = this.synced ? Math.max(Number(this.lastVerifiedAt), at) : at
     this.synced = true
-    this.lastVerifiedAt = now
     this.lastError = null
   }
 

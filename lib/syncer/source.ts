@@ -67,8 +67,8 @@ export interface Feed {
   readonly apply: (events: readonly SourceEvent[]) => void
   /** The watch says that nothing changed up to `revision`: the cursor moves there. */
   readonly advance: (revision: bigint) => void
-  /** The registry was just asked, at `revision`, and everything it holds is applied. */
-  readonly verified: (revision: bigint) => void
+  /** The registry was asked at `at` (epoch ms), was at `revision`, and everything that it held then is applied. */
+  readonly verified: (revision: bigint, at: number) => void
   /**
    * A listing is about to be compared with what is held: from now on it is noted what changes, until false is told.
    * `compare` then repairs what differs and did not change meanwhile, and returns how many keys that were.

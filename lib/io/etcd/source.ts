@@ -1,24 +1,17 @@
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { EtcdSettings } from '../../options.js'
-import type { Feed, Position, ResyncReason, Slices, Source } from '../../syncer/source.js'
+import type { Feed, ResyncReason, Source } from '../../syncer/source.js'
+import { now } from '../clock.js'
 import { connect, type EtcdClients } from './clients.js'
 import { list } from './listing.js'
-import { historyOf, Replaced, standing } from './verify.js'
+import { Questions } from './questions.js'
+import { historyOf, Replaced } from './verify.js'
+import { finish, wait } from './turns.js'
 import { Compacted, openWatch, type Watch, type WatchNews } from './watch.js'
 import { sentenceOf } from './words.js'
 
 /** Pauses between attempts (ms): doubling, with jitter; from the start again once data has arrived. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 5000
-/** How often the registry is asked whether we are in step (ms, ± 20 %), and how long news may take to arrive. */
-const VERIFY_EVERY = 3000
-const NEWS_WITHIN = 4000
-const LOOK_AGAIN = 250
-/** The same when somebody waits for a revision. */
-const LOOK_AGAIN_SOON = 10
-/** How often all that is held is compared with a listing (ms, ± 20 %). */
-const COMPARE_EVERY = 300_000
-
 const SENTENCES: Readonly<Record<Exclude<ResyncReason, 'comparison'>, string>> = {
   missed: 'the watch missed changes',
   compacted: 'the changes since have been compacted away',
@@ -35,7 +28,7 @@ export class EtcdSource implements Source {
   readonly #prefix: string
   readonly #clients: EtcdClients
   readonly #hosts: string
-  readonly #compareEvery: number
+  readonly #questions: Questions
   readonly #closing = new AbortController()
   #feed: Feed | null = null
   #running: Promise<void> = Promise.resolve()
@@ -46,19 +39,15 @@ export class EtcdSource implements Source {
   /** Listed by this process: a position may also come from a snapshot. */
   #isListed = false
   #wasOpen = false
-  #compareAt: number
-  /** The highest revision that somebody waits for, and whether it is being asked about. */
-  #wanted = 0n
-  #isAsking = false
   /** Whose turn it is among the hosts for the watch. */
   #turn = 0
 
-  constructor (settings: EtcdSettings, prefix: string, compareEvery = COMPARE_EVERY) {
+  /** What is held is compared with a listing every `compareEvery` ms. */
+  constructor (settings: EtcdSettings, prefix: string, compareEvery?: number) {
     this.#prefix = prefix
     this.#hosts = settings.hosts.join(', ')
     this.#clients = connect(settings)
-    this.#compareEvery = compareEvery
-    this.#compareAt = Date.now() + about(compareEvery)
+    this.#questions = new Questions(this.#clients.calls, prefix, compareEvery)
   }
 
   start (feed: Feed): void {
@@ -67,11 +56,9 @@ export class EtcdSource implements Source {
   }
 
   ask (revision: bigint): void {
-    if (revision > this.#wanted) this.#wanted = revision
-    if (this.#isAsking || this.#feed === null) return
-    this.#isAsking = true
-    // That it cannot be asked is told by those who follow it.
-    this.#seek(this.#feed).catch(() => {}).finally(() => { this.#isAsking = false })
+    // Without a watch, or with another one, what is held may be about to change as a whole; and a new one begins with a question.
+    const watch = this.#watch
+    if (watch !== null && this.#feed !== null) this.#questions.seek(revision, this.#feed, () => watch === this.#watch)
   }
 
   async close (): Promise<void> {
@@ -116,7 +103,7 @@ export class EtcdSource implements Source {
     // Closing may have come while the watch was being created.
     if (this.#closing.signal.aborted) watch.cancel()
     try {
-      await Promise.race([watch.ended, this.#keepVerifying(feed, AbortSignal.any([over.signal, this.#closing.signal]))])
+      await Promise.race([watch.ended, this.#keepAsking(feed, AbortSignal.any([over.signal, this.#closing.signal]))])
     } finally {
       over.abort()
       this.#watch = null
@@ -147,97 +134,32 @@ export class EtcdSource implements Source {
     const history = position === null ? 'same' : await historyOf(calls, this.#prefix, position, feed.anchors())
     const reason = history === 'same' ? this.#listAgain : history
     if (position !== null && reason === null && this.#isListed) return position.cursor
-    if (this.#isListed && reason !== null) feed.resyncing(reason, SENTENCES[reason])
+    const askedAt = now()
     const listing = await list(calls, this.#prefix)
     const slices = feed.list(listing, history === 'same')
     if (slices === null) throw new Error(`${SENTENCES[reason ?? 'replaced']}, and ${NO_PEER}`)
+    if (this.#isListed && reason !== null) feed.resyncing(reason, SENTENCES[reason])
     await finish(slices, this.#closing.signal)
     if (this.#closing.signal.aborted) throw new Error('closed')
     this.#isListed = true
     this.#listAgain = null
     this.#pause = FIRST_PAUSE
-    feed.verified(listing.revision)
+    feed.verified(listing.revision, askedAt)
     return listing.revision
   }
 
-  /** Asks again and again whether everything written has arrived. A failing read disturbs nothing; missed news do. */
-  async #keepVerifying (feed: Feed, over: AbortSignal): Promise<void> {
-    while (!over.aborted) {
-      try {
-        const head = await this.#inStep(feed, over)
-        if (over.aborted) return
-        if (head === null) break
-        this.#pause = FIRST_PAUSE
-        feed.verified(head)
-        if (Date.now() >= this.#compareAt) await this.#compare(feed, over)
-      } catch (error) {
+  /** Ends by throwing when the watch is worth nothing. A failing read disturbs nothing; missed news do. */
+  async #keepAsking (feed: Feed, over: AbortSignal): Promise<void> {
+    await this.#questions.keepAsking(feed, over, {
+      inStep: () => { this.#pause = FIRST_PAUSE },
+      failed: error => {
         // A watch on another store, or under a token that has run out, is to be opened anew.
         if (error instanceof Replaced || this.#clients.isRefused()) throw error
-        if (!over.aborted) feed.failed(sentenceOf(error, this.#hosts))
+        feed.failed(sentenceOf(error, this.#hosts))
       }
-      await wait(about(VERIFY_EVERY), over)
-    }
+    })
     if (over.aborted) return
     this.#listAgain = 'missed'
     throw new Error(SENTENCES.missed)
   }
-
-  /** The revision up to which everything is applied; null when what is missing has not come in time. */
-  async #inStep (feed: Feed, over: AbortSignal): Promise<bigint | null> {
-    const deadline = Date.now() + NEWS_WITHIN
-    for (;;) {
-      const { head, missing } = await standing(this.#clients.calls, this.#prefix, () => positionOf(feed))
-      if (missing === null) return head
-      if (Date.now() >= deadline || over.aborted) return null
-      await wait(LOOK_AGAIN, over)
-      if (missing !== 'unknown' && missing <= positionOf(feed).cursor) return positionOf(feed).cursor
-    }
-  }
-
-  /** Repairs what no question can find: that another value is held than etcd has. */
-  async #compare (feed: Feed, over: AbortSignal): Promise<void> {
-    this.#compareAt = Date.now() + about(this.#compareEvery)
-    feed.comparing(true)
-    try {
-      const { entries, revision } = await list(this.#clients.calls, this.#prefix)
-      const head = await this.#inStep(feed, over)
-      if (head !== null && head >= revision && !over.aborted) await finish(feed.compare(entries), over)
-    } finally {
-      feed.comparing(false)
-    }
-  }
-
-  /** Somebody waits for a revision: the watch need not tell of it, because it may have changed nothing here. */
-  async #seek (feed: Feed): Promise<void> {
-    const deadline = Date.now() + NEWS_WITHIN
-    const watch = this.#watch
-    // Without one, or with another one, what is held may be about to change as a whole; and a new one begins with a question.
-    if (watch === null) return
-    while (Date.now() < deadline && !this.#closing.signal.aborted) {
-      const { head, missing } = await standing(this.#clients.calls, this.#prefix, () => positionOf(feed))
-      if (watch !== this.#watch) return
-      if (missing === null) feed.verified(head)
-      if ((missing === null && head >= this.#wanted) || positionOf(feed).cursor >= this.#wanted) return
-      await wait(LOOK_AGAIN_SOON, this.#closing.signal)
-    }
-  }
-}
-
-function positionOf ({ position }: Feed): Position {
-  return position ?? { cursor: 0n, keys: 0, storeId: '', newest: null }
-}
-
-/** ± 20 %, so that gateways that started together do not ask together. */
-function about (ms: number): number {
-  return ms * (0.8 + 0.4 * Math.random())
-}
-
-/** Does all of it, with a turn of the loop after each slice; an end of `signal` ends it early. */
-async function finish (slices: Slices<unknown>, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && slices.next().done !== true) await turn()
-}
-
-/** Ends early, and without an error, when the signal comes. It keeps no process alive. */
-async function wait (ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal, ref: false }).catch(() => {})
 }

@@ -1,6 +1,7 @@
 import type { Etcd3, IKeyValue } from 'etcd3'
 import { digestOf } from '../../syncer/digest.js'
 import type { Anchor, Position } from '../../syncer/source.js'
+import { now } from '../clock.js'
 import { entryOf, keyOf, rangeOf } from './keys.js'
 
 /** Whether the store is the one that was followed; `compacted` when it looks like it and can no longer be asked. */
@@ -37,37 +38,36 @@ function isAnchor (kv: IKeyValue, anchor: Anchor, prefix: string): boolean {
 
 /** What a question about the present has shown. */
 export interface Standing {
-  /** The revision that the store was at. */
+  /** Something below the prefix has not come yet, of what was written up to `head`. */
+  readonly isBehind: boolean
+  /** A revision that the store was at. */
   readonly head: bigint
-  /**
-   * What has not come yet up to there: null when nothing, the revision of the last change, or `unknown` when keys were
-   * deleted, at a revision that nobody can tell.
-   */
-  readonly missing: bigint | 'unknown' | null
+  /** When the question was asked: whoever is in step is so as of then. Epoch ms. */
+  readonly askedAt: number
 }
 
 /**
- * Asks etcd, by a linearizable read, what there is beyond the position. Throws when the store that answers cannot be the
- * one that is followed.
+ * Asks etcd, by a linearizable read, whether there is anything beyond the position. Throws when the store that answers
+ * cannot be the one that is followed.
  */
 export async function standing (client: Etcd3, prefix: string, position: () => Position): Promise<Standing> {
   const range = rangeOf(prefix)
+  const askedAt = now()
   const { cursor: before, storeId, newest } = position()
   // As little as there is to read, and a key by which the store can be told from another one that has passed our cursor.
   const { header, kvs: [kv] } = await client.kv.range({ key: newest === null ? range.key : keyOf(newest.key, prefix) })
   const head = BigInt(header.revision)
   const isOther = newest !== null && kv !== undefined && BigInt(kv.mod_revision) <= before && !isAnchor(kv, newest, prefix)
   if (isOther || head < before || header.cluster_id !== storeId) throw new Replaced(`etcd answers from another store: at revision ${head}, after ${before}`)
-  if (head <= position().cursor) return { head, missing: null }
-  // The head counts writes anywhere in the store. Only those below our prefix matter.
   const { cursor } = position()
+  if (head <= cursor) return { isBehind: false, head, askedAt }
+  // The head counts writes anywhere in the store. Only those below our prefix matter.
   const newer = await client.kv.range({ ...range, min_mod_revision: String(cursor + 1n), keys_only: true })
-  const at = BigInt(newer.header.revision)
-  const latest = newer.kvs.reduce((most, kv) => BigInt(kv.mod_revision) > most ? BigInt(kv.mod_revision) : most, 0n)
   // What came while the question was on its way may be all of it.
-  if (latest > position().cursor) return { head: at, missing: latest }
-  if (latest > 0n) return { head: position().cursor, missing: null }
-  return { head: at, missing: Number(newer.count) === position().keys ? null : 'unknown' }
+  if (head <= position().cursor) return { isBehind: false, head, askedAt }
+  // A key that was put since tells by its revision, and the number of keys tells of those that were deleted.
+  const isBehind = newer.kvs.some(({ mod_revision: revision }) => BigInt(revision) > position().cursor) || Number(newer.count) !== position().keys
+  return { isBehind, head: isBehind ? head : BigInt(newer.header.revision), askedAt }
 }
 
 /** The store that answers is not the one that is followed: the watch is worth nothing. */

@@ -3,7 +3,7 @@
 /** How etcd, grpc-js and OpenSSL word it, in the order in which they are looked for, and what it comes to. */
 const CAUSES: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
   [/ECONNREFUSED/, 'connection refused'],
-  [/ENOTFOUND|EAI_AGAIN|[Nn]ame resolution/, 'its name cannot be resolved'],
+  [/ENOTFOUND|EAI_AGAIN|Name resolution failed/, 'its name cannot be resolved'],
   [/does not match certificate|altnames|Hostname\/IP/i, 'its certificate is for another name'],
   [/self[- ]signed|unable to (?:verify|get)|issuer|CERT_|certificate has expired|certificate is not yet/i, 'its certificate is not signed by an authority that is trusted here'],
   [/certificate required|bad certificate|handshake failure|alert/i, 'it asks for a client certificate, or does not accept the one it was given'],
