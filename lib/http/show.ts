@@ -24,7 +24,7 @@ export type Shown = Record<string, ShownService | number>
 
 /** The registry's words on a service: `weight` and `status` are not health's. Peers are sorted by id. */
 export function show (service: Service): ShownService {
-  const peers = [...service.peers.values()].map(state => state.peer).sort((a, b) => a.id < b.id ? -1 : 1)
+  const peers = [...service.peers.values()].map(state => state.peer).sort((a, b) => a.id < b.id || (a.id === b.id && a.scheme < b.scheme) ? -1 : 1)
   return {
     version: Number(service.revision),
     peers: peers.map(peer => ({

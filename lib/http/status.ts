@@ -49,6 +49,10 @@ export function registryStatus ({ registry, syncer, settings }: Gateway, now: nu
 export type ServiceStatus = ReturnType<typeof serviceStatus>
 export type PeerStatus = ReturnType<typeof peerStatus>
 
+function compare (a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
 /** One service with its peers, sorted by id. */
 export function serviceStatus (gateway: Gateway, service: Service, now: number) {
   const { picker, logger } = gateway
@@ -57,7 +61,7 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
   const shares = picker.shares(service, now)
   const { panic } = picker.plan(service, now)
   const condition = serviceCondition(service, panic)
-  const states = [...service.peers.values()].sort((a, b) => a.peer.id < b.peer.id ? -1 : 1)
+  const states = [...service.peers.values()].sort((a, b) => compare(a.peer.id, b.peer.id) || compare(a.peer.scheme, b.peer.scheme))
   const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
   return {

@@ -150,7 +150,7 @@ export class Upstreams {
     const wanted = revisionOf(revision)
     if (timeout !== undefined) durationOf(timeout, 'timeout')
     const { registry, syncer } = this.#gateway
-    const isThere = (): boolean => registry.kind === 'static' || (registry.synced && syncer.reached >= wanted)
+    const isThere = (): boolean => registry.kind === 'static' || (registry.synced && !registry.isDoubted && syncer.reached >= wanted)
     if (!isThere()) this.#gateway.ask(wanted)
     await this.#waiters.until(isThere, timeout, () => new SyncError(registry.lastError ??
       `revision ${wanted} was not reached within ${timeout} ms; the registry is at ${syncer.reached}`))

@@ -28,6 +28,7 @@ export class Follower {
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | null = null
   #isBehind = false
+  #isListing = false
   #trouble = ''
 
   constructor (syncer: Syncer, registry: Registry, source: Source, file: SnapshotFile | null, keyPrefix: string, audience: Audience) {
@@ -70,7 +71,7 @@ export class Follower {
     clearTimeout(this.#timer)
     await this.#writing
     clearTimeout(this.#timer)
-    if (this.#isBehind && this.#trouble === '') await this.#write()
+    if (this.#isBehind) await this.#write()
   }
 
   #feed (): Feed {
@@ -100,7 +101,8 @@ export class Follower {
         registry.lastError = sentence
       },
       warn: sentence => log.warn(sentence),
-      reconnecting: () => { registry.reconnects++ },
+      doubted: () => { registry.isDoubted = true },
+      reconnected: () => { registry.reconnects++ },
       resyncing: (reason, sentence) => {
         registry.resyncs[reason]++
         log.warn({ reason }, `listing the registry again: ${sentence}`)
@@ -111,11 +113,14 @@ export class Follower {
   * #listed (slices: Iterable<readonly Change[]>, keys: number): Slices {
     const isBoot = !this.#registry.synced
     let count = 0
+    // Half a listing is nothing to write down.
+    this.#isListing = true
     for (const changes of slices) {
       count += changes.length
       this.#adopt(changes, isBoot)
       yield
     }
+    this.#isListing = false
     this.#audience.log.info({ revision: String(this.#syncer.position?.cursor), keys, changes: count }, 'the registry was listed')
     // Also when nothing changed: the file may be another one, or none.
     this.#note()
@@ -150,7 +155,8 @@ export class Follower {
       this.#timer = undefined
       this.#writing = this.#write().finally(() => {
         this.#writing = null
-        if (this.#isBehind) this.#note()
+        // What is being listed says so at its end.
+        if (this.#isBehind && !this.#isListing) this.#note()
       })
     }, this.#trouble === '' ? WRITE_WITHIN : WRITE_AGAIN).unref()
   }
@@ -158,7 +164,7 @@ export class Follower {
   /** Only what a registry has said: what came from the file is there already. */
   async #write (): Promise<void> {
     const { position } = this.#syncer
-    if (this.#file === null || position === null || !this.#registry.synced) return
+    if (this.#file === null || position === null || !this.#registry.synced || this.#isListing) return
     this.#isBehind = false
     const listing = { entries: this.#syncer.entries(), revision: position.cursor, storeId: position.storeId }
     try {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Entry, Listing } from '../syncer/source.js'
@@ -9,6 +9,8 @@ const FORMAT = 'fastify-upstream-etcd snapshot'
 const VERSION = 1
 /** Lines written or read in one go: some milliseconds. */
 const SLICE = 2000
+/** A file beside it that nobody has written to for this long (ms) belongs to nobody. */
+const LEFT_BEHIND = 60_000
 
 /** The registry as it once was known. */
 export interface Snapshot {
@@ -24,11 +26,9 @@ export interface Snapshot {
  */
 export class SnapshotFile {
   readonly path: string
-  readonly #beside: string
 
   constructor (path: string) {
     this.path = resolve(path)
-    this.#beside = `${this.path}.${process.pid}.tmp`
   }
 
   /** Null when there is no such file; throws, with the reason as message, when it cannot be used. */
@@ -52,45 +52,51 @@ export class SnapshotFile {
   }
 
   /** Replaces the file. Throws when that fails, and then the one that was there still is. */
-  async write ({ keyPrefix, listing, verifiedAt }: Snapshot): Promise<void> {
-    const { entries, revision, storeId } = listing
+  async write (snapshot: Snapshot): Promise<void> {
     await mkdir(dirname(this.path), { recursive: true })
     await this.#tidy()
-    const handle = await open(this.#beside, 'w', 0o600)
+    // Of its own for each write: others may write the same file, in this process or on another machine.
+    const beside = `${this.path}.${randomUUID()}.tmp`
     try {
-      const hash = createHash('sha256')
-      const put = async (lines: string[]): Promise<void> => {
-        const text = `${lines.join('\n')}\n`
-        hash.update(text)
-        await handle.write(text)
-      }
-      await put([JSON.stringify({ format: FORMAT, version: VERSION, keyPrefix, revision: String(revision), storeId, verifiedAt })])
-      for (let i = 0; i < entries.length; i += SLICE) await put(entries.slice(i, i + SLICE).map(lineOf))
-      await handle.write(`${JSON.stringify({ sha256: hash.digest('hex') })}\n`)
-      await handle.sync()
-    } finally {
-      await handle.close()
+      await fill(beside, snapshot)
+      await rename(beside, this.path)
+    } catch (error) {
+      await unlink(beside).catch(() => {})
+      throw error
     }
-    await rename(this.#beside, this.path)
     await syncFolder(dirname(this.path))
   }
 
-  /** What processes left beside the file that were killed as they wrote. */
+  /** What processes left beside the file that were killed as they wrote; a write takes seconds. */
   async #tidy (): Promise<void> {
     const folder = dirname(this.path)
     const prefix = `${basename(this.path)}.`
-    for (const name of await readdir(folder)) {
-      const pid = /^(\d+)\.tmp$/.exec(name.startsWith(prefix) ? name.slice(prefix.length) : '')?.[1]
-      if (pid !== undefined && Number(pid) !== process.pid && !isAlive(Number(pid))) await unlink(join(folder, name)).catch(() => {})
+    const ours = (await readdir(folder)).filter(name => name.startsWith(prefix) && /^[\da-f-]{36}\.tmp$/.test(name.slice(prefix.length)))
+    for (const name of ours) {
+      const path = join(folder, name)
+      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Infinity }))
+      if (mtimeMs < Date.now() - LEFT_BEHIND) await unlink(path).catch(() => {})
     }
   }
 }
 
-function isAlive (pid: number): boolean {
+/** Writes a new file, down to the disk. */
+async function fill (path: string, { keyPrefix, listing: { entries, revision, storeId }, verifiedAt }: Snapshot): Promise<void> {
+  const handle = await open(path, 'wx', 0o600)
   try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    const hash = createHash('sha256')
+    const put = async (lines: string[]): Promise<void> => {
+      const text = `${lines.join('\n')}\n`
+      hash.update(text)
+      // Unlike `write` it goes on until all is written.
+      await handle.appendFile(text)
+    }
+    await put([JSON.stringify({ format: FORMAT, version: VERSION, keyPrefix, revision: String(revision), storeId, verifiedAt })])
+    for (let i = 0; i < entries.length; i += SLICE) await put(entries.slice(i, i + SLICE).map(lineOf))
+    await handle.appendFile(`${JSON.stringify({ sha256: hash.digest('hex') })}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }
 

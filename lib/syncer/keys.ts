@@ -22,6 +22,8 @@ const ANCHORS = 32
 
 interface Held {
   readonly modRevision: bigint
+  /** The value is not one of those over 64 KiB, of which only the size is known. */
+  readonly isWhole: boolean
   /** As it came, when entries are kept. */
   readonly entry: Entry | null
   readonly digest: number
@@ -70,13 +72,15 @@ export class Keys {
     return this.#keys.size
   }
 
-  /** Whether this is what is held, as far as the revision tells; or to the letter. */
-  has ({ key, modRevision }: Entry): boolean {
-    return this.#keys.get(key)?.modRevision === modRevision
+  /** Whether this is what is held, value and all. */
+  has (entry: Entry): boolean {
+    const held = this.#keys.get(entry.key)
+    return held?.modRevision === entry.modRevision && held.digest === digestOf(entry)
   }
 
-  hasExactly (entry: Entry): boolean {
-    return this.has(entry) && this.#keys.get(entry.key)?.digest === digestOf(entry)
+  /** Whether any key names a peer. O(services). */
+  get namesAny (): boolean {
+    return [...this.#store.services.values()].some(({ peers }) => peers.size > 0)
   }
 
   /** Those held that are not among these. O(keys). */
@@ -89,16 +93,23 @@ export class Keys {
     return [...this.#keys.values()].flatMap(({ entry }) => entry ?? [])
   }
 
-  /** The key that was put last, unless it was deleted since. O(1). */
+  /** The key that was put last and whose value is known, unless it was deleted since. O(1). */
   get newest (): Anchor | null {
     const held = this.#keys.get(this.#newest)
     return held === undefined ? null : { key: this.#newest, modRevision: held.modRevision, digest: held.digest }
   }
 
-  /** Keys by which the store can be told from another: those untouched for longest and those changed last. O(keys). */
+  /**
+   * Keys by which the store can be told from another: half of them those that were changed last, which an older state of
+   * the store does not have, the others from all over. None whose value stayed behind. O(keys).
+   */
   anchors (): Anchor[] {
-    const all = [...this.#keys].map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
-    return all.length <= ANCHORS ? all : [...all.slice(0, ANCHORS / 2), ...all.slice(-ANCHORS / 2)]
+    const all = [...this.#keys].filter(([, { isWhole }]) => isWhole).map(([key, { modRevision, digest }]) => ({ key, modRevision, digest }))
+    if (all.length <= ANCHORS) return all
+    const half = ANCHORS / 2
+    const latest = new Set(latestOf(all, half))
+    const others = all.filter(anchor => !latest.has(anchor))
+    return [...others.filter((_, i) => i % Math.ceil(others.length / half) === 0), ...latest]
   }
 
   namesPeer (entry: Entry): boolean {
@@ -121,10 +132,9 @@ export class Keys {
     const unread = decoded.kind === 'invalid' ? before?.settings ?? null : null
     const isSettled = before?.digest === digest && !this.invalid.has(key)
     const settings = decoded.kind === 'settings' ? this.#settle(decoded, isSettled, modRevision, errors, applying) : unread
-    // What was changed last stands last.
-    this.#newest = key
-    this.#keys.delete(key)
-    this.#keys.set(key, { modRevision, digest, registrations, settings, entry: this.#keepsEntries ? entry : null })
+    const isWhole = entry.size === 0 || entry.value !== ''
+    if (isWhole) this.#newest = key
+    this.#keys.set(key, { modRevision, isWhole, digest, registrations, settings, entry: this.#keepsEntries ? entry : null })
     // First what is named now, then what no longer is: a service that changes its only peer is never without one.
     for (const registration of registrations) this.#place(registration, modRevision, applying)
     if (before !== undefined && before.registrations.length > 0) {
@@ -220,6 +230,14 @@ export class Keys {
     if (decoded.kind === 'invalid') return [decoded.error]
     return 'errors' in decoded ? [...decoded.errors] : []
   }
+}
+
+/** The `count` that were changed last. */
+function latestOf (all: readonly Anchor[], count: number): Anchor[] {
+  // Numbers, because many bigints are slow to sort; revisions are far below 2 ** 53.
+  const revisions = all.map(({ modRevision }) => Number(modRevision))
+  const least = Float64Array.from(revisions).sort().at(-count) ?? 0
+  return all.filter((_, i) => Number(revisions[i]) >= least).slice(-count)
 }
 
 function claimOf ({ service, peer }: Registration): string {

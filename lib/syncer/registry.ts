@@ -17,6 +17,8 @@ export class Registry {
   synced = false
   /** What the snapshot file held is in use, until the first listing. */
   isRestored = false
+  /** What is held comes from another store than the one that answers. */
+  isDoubted = false
   lastVerifiedAt: number | null = null
   reconnects = 0
   readonly resyncs: Record<ResyncReason, number> = { compacted: 0, replaced: 0, missed: 0, comparison: 0 }
@@ -37,6 +39,7 @@ export class Registry {
     // Of two questions the answers may come in another order; and what a file says is older than any answer.
     this.lastVerifiedAt = this.synced ? Math.max(Number(this.lastVerifiedAt), at) : at
     this.synced = true
+    this.isDoubted = false
     this.lastError = null
   }
 

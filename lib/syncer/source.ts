@@ -25,9 +25,12 @@ export interface Listing {
   readonly storeId: string
 }
 
-/** Where the syncer stands: everything up to `cursor` is applied, and `keys` keys are held. */
+/** Where the syncer stands. `keys` keys are held. */
 export interface Position {
+  /** Everything up to here is applied: the watch has told it. */
   readonly cursor: bigint
+  /** The same, also when a question has shown it; never below `cursor`. */
+  readonly reached: bigint
   readonly keys: number
   /** Of the store that the cursor counts in. */
   readonly storeId: string
@@ -79,8 +82,10 @@ export interface Feed {
   readonly failed: (sentence: string) => void
   /** Something odd that keeps nothing from working. */
   readonly warn: (sentence: string) => void
-  /** A broken watch is being opened again; a listing had to be made again, and why. */
-  readonly reconnecting: () => void
+  /** The store is another one than the one that is held; until `verified` nothing held counts as applied. */
+  readonly doubted: () => void
+  /** A watch that had broken is open again; a listing had to be made again, and why. */
+  readonly reconnected: () => void
   readonly resyncing: (reason: ResyncReason, sentence: string) => void
 }
 

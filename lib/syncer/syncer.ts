@@ -49,7 +49,7 @@ export class Syncer {
   /** Null before the first listing. */
   get position (): Position | null {
     if (this.#cursor === null) return null
-    return { cursor: this.#cursor, keys: this.#keys.size, storeId: this.#storeId, newest: this.#keys.newest }
+    return { cursor: this.#cursor, keys: this.#keys.size, storeId: this.#storeId, reached: this.reached, newest: this.#keys.newest }
   }
 
   /** Some of the keys held, by which a store can be told from another. O(keys). */
@@ -73,16 +73,16 @@ export class Syncer {
    * of that store, not the end of every service.
    */
   list (listing: Listing, terms: Terms, now: number): Iterable<Change[]> | null {
-    if (!terms.isSame && this.#keys.size > 0 && !listing.entries.some(entry => this.#keys.namesPeer(entry))) return null
+    if (!terms.isSame && this.#keys.namesAny && !listing.entries.some(entry => this.#keys.namesPeer(entry))) return null
     return this.#list(listing, terms, now)
   }
 
-  * #list ({ entries, revision, storeId }: Listing, { isSame, isBoot }: Terms, now: number): Generator<Change[], void> {
+  * #list ({ entries, revision, storeId }: Listing, { isBoot }: Terms, now: number): Generator<Change[], void> {
     const listed = new Set<string>()
     const puts: Entry[] = []
     for (const entry of entries) {
       listed.add(entry.key)
-      if (!isSame || !this.#keys.has(entry)) puts.push(entry)
+      if (!this.#keys.has(entry)) puts.push(entry)
       if (listed.size % LOOKS === 0) yield []
     }
     let applying: Applying = { isBoot, now, changes: [] }
@@ -116,7 +116,7 @@ export class Syncer {
     const puts: Entry[] = []
     for (const entry of entries) {
       listed.add(entry.key)
-      if (!this.#keys.hasExactly(entry)) puts.push(entry)
+      if (!this.#keys.has(entry)) puts.push(entry)
       if (listed.size % LOOKS === 0) yield []
     }
     // From here on in one go: what is looked at now is what is held.
@@ -136,10 +136,12 @@ export class Syncer {
     const applying: Applying = { isBoot: false, now, changes: [] }
     for (const event of events) {
       const { key, modRevision } = event.type === 'put' ? event.entry : event
+      this.#cursor = modRevision
+      // A question has shown what came of it already: the watch tells late, and what it tells was undone since.
+      if (modRevision <= this.#proven) continue
       this.#touched?.add(key)
       if (event.type === 'put') this.#keys.put(event.entry, applying)
       else this.#keys.delete(key, modRevision, applying)
-      this.#cursor = modRevision
     }
     this.#keys.join(applying)
     return applying.changes

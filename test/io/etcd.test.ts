@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { connect } from '../../lib/io/etcd/clients.js'
-import { list } from '../../lib/io/etcd/listing.js'
+import { list, Pages } from '../../lib/io/etcd/listing.js'
 import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { freePort } from '../fixtures/port.js'
@@ -86,7 +86,7 @@ t.test('more keys than a page holds, and answers larger than the limit', async t
       success: Array.from({ length: 100 }, (_, j) => ({ request_put: { key: Buffer.from(key(`127.0.0.1:${i + j + 1}`)), value: Buffer.from(value) } }))
     })
   }
-  const { entries, revision } = await list(clients.calls, '/services/')
+  const { entries, revision } = await list(clients.calls, '/services/', new Pages())
   t.equal(entries.length, 6000, '24 MB, in pages that fit')
   t.equal(new Set(entries.map(entry => entry.key)).size, 6000)
   t.ok(revision > 60n)

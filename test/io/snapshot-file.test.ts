@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -79,6 +79,15 @@ t.test('a write that fails leaves what was there', async t => {
   await t.rejects(new SnapshotFile(join(folder, 'peers', 'below-a-file')).write(snapshot(1)), { code: /EEXIST|ENOTDIR/ })
 })
 
+t.test('several that write one file at the same time: it is one of theirs', async t => {
+  const path = join(await folderFor(t), 'peers')
+  for (let round = 0; round < 20; round++) {
+    await Promise.all([1, 2, 3, 4].map(async i => await new SnapshotFile(path).write(snapshot(500 * i, BigInt(i)))))
+    const { listing } = await new SnapshotFile(path).read(PREFIX) ?? {}
+    t.equal(listing?.entries.length, 500 * Number(listing?.revision))
+  }
+})
+
 /** Writes again and again until it is killed, and says so each time. */
 const WRITER = `
 import { SnapshotFile } from './snapshot-file.mjs'
@@ -113,8 +122,12 @@ t.test('killed with -9 at any of 200 moments it is always whole', async t => {
   // Spread over the length of a write and a half.
   for (let moment = 0; moment < 100; moment++) await Promise.all(paths.map(async (path, i) => await kill(path, (moment + i / 2) % 40 * 0.5)))
   t.ok(seen.size > 1, `${seen.size} different states were found`)
-  // What the killed ones left beside it goes with the next write.
+  // What the killed ones left beside it goes with a write after a while.
   for (const path of paths) {
+    await new SnapshotFile(path).write(snapshot(1))
+    t.ok((await readdir(dirname(path))).length > 1, 'another process may be at it')
+    const longAgo = Date.now() / 1000 - 100
+    for (const name of await readdir(dirname(path))) await utimes(join(dirname(path), name), longAgo, longAgo)
     await new SnapshotFile(path).write(snapshot(1))
     t.same(await readdir(dirname(path)), ['peers'])
   }

@@ -125,3 +125,22 @@ t.test('entries are kept as they came when somebody writes them down', async t =
   registry.list(listing)
   t.same(registry.syncer.entries(), [])
 })
+
+t.test('what a question has shown to be over is not gone through again', async t => {
+  const registry = new Registry()
+  registry.list(listing)
+  // At 102 there is no such key: it was put at 101 and deleted at 102, and the watch is late.
+  registry.syncer.prove(102n)
+  t.same(registry.put('shop/10.0.0.9:80'), [])
+  t.equal(registry.state('shop', '10.0.0.9:80'), undefined)
+  t.equal(registry.syncer.position?.cursor, 101n, 'and the watch goes on')
+  t.same(registry.delete('shop/10.0.0.9:80'), [])
+  t.same(registry.put('shop/10.0.0.9:80'), ['added shop/10.0.0.9:80'])
+})
+
+t.test('the first listing after a snapshot looks at values, not at revisions alone', async t => {
+  const registry = new Registry()
+  registry.list(listing)
+  const other = [...listing.slice(0, 2), entry('shop/10.0.0.2:80', { weight: 9 }, 3)]
+  t.same(registry.list(other), ['changed shop/10.0.0.2:80'])
+})

@@ -89,12 +89,14 @@ t.test('an empty listing from another history is refused, from the same one it i
   t.equal(registry.list([], true, 900n)?.length, 4)
   t.same(registry.peers, [])
   t.same(registry.list([], false, 5n), [], 'nothing is known that could be lost')
+  registry.list([entry('shop', { panic: 0.7 }, 6)])
+  t.same(registry.list([entry('shop', { panic: 0.8 }, 7)], false, 7n), ['settings shop'], 'nor is a service without peers')
 })
 
 t.test('a registry that is empty from the start is a registry', async t => {
   const registry = new Registry()
   t.same(registry.list([], false, 7n), [])
-  t.same(registry.syncer.position, { cursor: 7n, keys: 0, storeId: 'store', newest: null })
+  t.same(registry.syncer.position, { cursor: 7n, reached: 7n, keys: 0, storeId: 'store', newest: null })
 })
 
 t.test('position and anchors: the last revision applied, and keys that are held', async t => {
@@ -105,17 +107,36 @@ t.test('position and anchors: the last revision applied, and keys that are held'
   t.same(anchors(), ['shop@1', 'shop/10.0.0.1:80@2', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4'])
   const [, before] = registry.syncer.anchors()
   registry.put('shop/10.0.0.1:80', { weight: 9 })
-  t.same(anchors(), ['shop@1', 'shop/10.0.0.2:80@3', 'a/b/10.0.0.3:80@4', 'shop/10.0.0.1:80@101'], 'what was changed last stands last')
-  t.not(registry.syncer.anchors()[3]?.digest, before?.digest, 'and what it holds is part of it')
+  t.not(registry.syncer.anchors().find(({ modRevision }) => modRevision === 101n)?.digest, before?.digest, 'what it holds is part of it')
   registry.delete('shop')
   t.match(registry.syncer.position, { cursor: 102n, keys: 3, storeId: 'store', newest: { key: `${PREFIX}shop/10.0.0.1:80`, modRevision: 101n } })
   registry.delete('shop/10.0.0.1:80')
   t.equal(registry.syncer.position?.newest, null)
-  registry.put('shop/10.0.0.1:80')
-  registry.apply(Array.from({ length: 100 }, (_, i) => ({ type: 'put', entry: entry(`many/10.1.0.${i}:80`, '', 200 + i) })))
-  t.equal(anchors().length, 32, 'a sample of many')
-  t.equal(anchors()[0], 'shop/10.0.0.2:80@3')
-  t.equal(anchors()[31], 'many/10.1.0.99:80@299')
+})
+
+t.test('the anchors of many keys: those changed last, whatever the order of a listing, and some from all over', async t => {
+  const registry = new Registry()
+  // In the order of keys, as etcd lists them; every fifth was changed late.
+  registry.list(Array.from({ length: 200 }, (_, i) => entry(`many/10.1.0.${i}:80`, '', i % 5 === 3 ? 1000 + i : 1 + i)), true, 2000n)
+  const anchors = registry.syncer.anchors()
+  t.ok(anchors.length > 28 && anchors.length <= 32)
+  t.same(anchors.slice(-16).map(({ modRevision }) => Number(modRevision)), Array.from({ length: 16 }, (_, i) => 1123 + 5 * i))
+  const others = anchors.slice(0, -16).map(({ modRevision }) => Number(modRevision))
+  t.ok(others.some(revision => revision < 30) && others.some(revision => revision > 150))
+  // Of one transaction, so that none is later.
+  const equal = new Registry()
+  equal.list(Array.from({ length: 100 }, (_, i) => entry(`many/10.1.0.${i}:80`, '', 7)))
+  t.ok(equal.syncer.anchors().length > 28)
+})
+
+t.test('what is known of a value by its size alone is no anchor', async t => {
+  const registry = new Registry()
+  const large = { ...entry('shop/10.0.0.9:80', '', 50), size: 70_000 }
+  registry.list([...listing(), large])
+  registry.apply([{ type: 'put', entry: { ...large, modRevision: 101n } }])
+  t.notOk(registry.syncer.anchors().some(({ key }) => key === large.key))
+  t.equal(registry.syncer.position?.newest?.key, `${PREFIX}a/b/10.0.0.3:80`)
+  t.equal(registry.syncer.position?.keys, 5)
 })
 
 t.test('a notice that nothing changed moves the cursor, and only forward', async t => {

@@ -113,7 +113,8 @@ function introduce (token: Token): Interceptor {
         ...listener,
         onReceiveStatus: status => {
           const details = status.details.replace('invalid auth token', 'the auth token was refused')
-          if (details !== status.details) token.refused = true
+          // A JSON Web Token is worth nothing once any user or role has changed.
+          if (details !== status.details || details.includes('revision of auth store is old')) token.refused = true
           listener?.onReceiveStatus?.({ ...status, details })
         }
       })

@@ -12,9 +12,13 @@ export function rangeOf (prefix: string): { key: Buffer, range_end: Buffer } {
 
 const HEX = '(not UTF-8: '
 
-/** A key as text. Bytes that are no UTF-8 come as hex, which names no address and is then shown as invalid. */
+/**
+ * A key as text. Bytes that are no UTF-8 come as hex, which names no address and is then shown as invalid; so does a key
+ * that looks like one of those, or two keys might have one text.
+ */
 export function textOf (key: Buffer, prefix: string): string {
-  return isUtf8(key) ? key.toString('utf8') : `${prefix}${HEX}${key.toString('hex')})`
+  const text = key.toString('utf8')
+  return isUtf8(key) && !text.startsWith(prefix + HEX) ? text : `${prefix}${HEX}${key.toString('hex')})`
 }
 
 /** The key that such a text stands for. */

@@ -1,7 +1,7 @@
 import type { Etcd3 } from 'etcd3'
 import type { Feed, Position } from '../../syncer/source.js'
 import { now } from '../clock.js'
-import { list } from './listing.js'
+import { list, Pages } from './listing.js'
 import { finish, wait } from './turns.js'
 import { standing, type Standing } from './verify.js'
 
@@ -80,7 +80,7 @@ export class Questions {
     this.#compareAt = now() + about(this.#compareEvery)
     feed.comparing(true)
     try {
-      const { entries, revision } = await list(this.#client, this.#prefix)
+      const { entries, revision } = await list(this.#client, this.#prefix, new Pages())
       const inStep = await this.#inStep(feed, over)
       if (inStep !== null && inStep.head >= revision && !over.aborted) await finish(feed.compare(entries), over)
     } finally {
@@ -107,7 +107,7 @@ export class Questions {
 }
 
 function positionOf ({ position }: Feed): Position {
-  return position ?? { cursor: 0n, keys: 0, storeId: '', newest: null }
+  return position ?? { cursor: 0n, reached: 0n, keys: 0, storeId: '', newest: null }
 }
 
 /** ± 20 %, so that gateways that started together do not ask together. */

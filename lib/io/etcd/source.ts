@@ -2,7 +2,7 @@ import type { EtcdSettings } from '../../options.js'
 import type { Feed, ResyncReason, Source } from '../../syncer/source.js'
 import { now } from '../clock.js'
 import { connect, type EtcdClients } from './clients.js'
-import { list } from './listing.js'
+import { list, Pages } from './listing.js'
 import { Questions } from './questions.js'
 import { historyOf, Replaced } from './verify.js'
 import { finish, wait } from './turns.js'
@@ -39,6 +39,7 @@ export class EtcdSource implements Source {
   /** Listed by this process: a position may also come from a snapshot. */
   #isListed = false
   #wasOpen = false
+  readonly #pages = new Pages()
   /** Whose turn it is among the hosts for the watch. */
   #turn = 0
 
@@ -80,7 +81,6 @@ export class EtcdSource implements Source {
       }
       await wait(this.#pause * (0.5 + Math.random() / 2), this.#closing.signal)
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE)
-      if (this.#wasOpen && !this.#closing.signal.aborted) feed.reconnecting()
     }
   }
 
@@ -98,6 +98,7 @@ export class EtcdSource implements Source {
       progress: revision => feed.advance(revision)
     })
     this.#watch = watch
+    if (this.#wasOpen) feed.reconnected()
     this.#wasOpen = true
     const over = new AbortController()
     // Closing may have come while the watch was being created.
@@ -133,9 +134,10 @@ export class EtcdSource implements Source {
     const { calls } = this.#clients
     const history = position === null ? 'same' : await historyOf(calls, this.#prefix, position, feed.anchors())
     const reason = history === 'same' ? this.#listAgain : history
-    if (position !== null && reason === null && this.#isListed) return position.cursor
+    if (history === 'replaced') feed.doubted()
+    if (position !== null && reason === null && this.#isListed) return position.reached
     const askedAt = now()
-    const listing = await list(calls, this.#prefix)
+    const listing = await list(calls, this.#prefix, this.#pages)
     const slices = feed.list(listing, history === 'same')
     if (slices === null) throw new Error(`${SENTENCES[reason ?? 'replaced']}, and ${NO_PEER}`)
     if (this.#isListed && reason !== null) feed.resyncing(reason, SENTENCES[reason])

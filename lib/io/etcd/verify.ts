@@ -8,13 +8,13 @@ import { entryOf, keyOf, rangeOf } from './keys.js'
 export type History = 'same' | 'compacted' | 'replaced'
 
 /** Is this still the store that the position was read from? */
-export async function historyOf (client: Etcd3, prefix: string, { cursor, keys, storeId }: Position, anchors: readonly Anchor[]): Promise<History> {
+export async function historyOf (client: Etcd3, prefix: string, { reached, keys, storeId }: Position, anchors: readonly Anchor[]): Promise<History> {
   const range = rangeOf(prefix)
   const { header } = await client.kv.range({ key: range.key, keys_only: true })
-  if (header.cluster_id !== storeId || BigInt(header.revision) < cursor) return 'replaced'
-  // A store that was replaced may have passed our cursor already, and count alike when the same scripts filled it. So the
-  // number of keys, and some of them with what they held, are read as of our cursor.
-  const revision = String(cursor)
+  if (header.cluster_id !== storeId || BigInt(header.revision) < reached) return 'replaced'
+  // A store that was replaced may have passed our revision already, and count alike when the same scripts filled it. So the
+  // number of keys, and some of them with what they held, are read as of that revision.
+  const revision = String(reached)
   const questions = [{ ...range, count_only: true }, ...anchors.map(({ key }) => ({ key: keyOf(key, prefix) }))]
   try {
     const { responses } = await client.kv.txn({ success: questions.map(question => ({ request_range: { ...question, revision } })) })
@@ -63,6 +63,7 @@ export async function standing (client: Etcd3, prefix: string, position: () => P
   if (head <= cursor) return { isBehind: false, head, askedAt }
   // The head counts writes anywhere in the store. Only those below our prefix matter.
   const newer = await client.kv.range({ ...range, min_mod_revision: String(cursor + 1n), keys_only: true })
+  if (newer.header.cluster_id !== storeId || BigInt(newer.header.revision) < head) throw new Replaced(`etcd answers from another store: at revision ${newer.header.revision}, after ${head}`)
   // What came while the question was on its way may be all of it.
   if (head <= position().cursor) return { isBehind: false, head, askedAt }
   // A key that was put since tells by its revision, and the number of keys tells of those that were deleted.

@@ -73,7 +73,8 @@ function gatherer (prefix: string, { events, progress }: WatchNews): (response: 
   return response => {
     const refusal = refusalOf(response)
     if (refusal !== undefined) throw refusal
-    parts.push(...eventsOf(response, prefix))
+    // One by one: there may be more of them than a call takes arguments.
+    for (const event of eventsOf(response, prefix)) parts.push(event)
     if (response.created) id = response.watch_id
     if (response.fragment) return response.created
     // An empty answer of the watch's own is the timed notice that all up to its revision has been sent.

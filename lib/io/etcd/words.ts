@@ -9,7 +9,7 @@ const CAUSES: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
   [/certificate required|bad certificate|handshake failure|alert/i, 'it asks for a client certificate, or does not accept the one it was given'],
   [/authentication failed|invalid user ID or password/, 'wrong user name or password'],
   [/user name is empty/, 'it asks for a user name and a password'],
-  [/auth token was refused|invalid auth token/, 'the token was refused, and a new one is fetched'],
+  [/auth token was refused|invalid auth token|auth store is old/, 'the token was refused, and a new one is fetched'],
   [/permission denied/, 'permission denied: the role needs to read the key prefix'],
   [/no leader/, 'no leader: the quorum is lost, or this member is cut off from the others'],
   [/DEADLINE_EXCEEDED|[Dd]eadline exceeded|timed out|did not create the watch/, 'no answer in time'],
@@ -20,8 +20,8 @@ const CAUSES: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
 /** A sentence about a failed call: who, what it comes to, and the original words. */
 export function sentenceOf (error: unknown, hosts: string): string {
   const message = error instanceof Error ? error.message : String(error)
-  // grpc-js words its errors with an empty note at the end.
-  const original = message.replace(/\.? ?Resolution note:\s*$/, '')
+  // grpc-js words its errors with an empty note at the end, or with times that differ from error to error.
+  const original = message.replace(/\.? ?Resolution note:\s*$/, '').replace(/(?<=Deadline exceeded) after .*/s, '')
   const words = CAUSES.find(([pattern]) => pattern.test(original))?.[1]
   return words === undefined ? `etcd (${hosts}): ${original}` : `etcd (${hosts}): ${words} (${original})`
 }
