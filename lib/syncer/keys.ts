@@ -121,8 +121,6 @@ export class Keys {
     const { key, modRevision } = entry
     const before = this.#keys.get(key)
     const digest = digestOf(entry)
-    // Listed again, and nothing was written meanwhile.
-    if (before?.modRevision === modRevision && before.digest === digest) return
     this.events.put++
     const decoded = this.#codec.decode(entry, before?.registrations)
     this.#parts.put(key, decoded, modRevision)
@@ -236,7 +234,7 @@ export class Keys {
 function latestOf (all: readonly Anchor[], count: number): Anchor[] {
   // Numbers, because many bigints are slow to sort; revisions are far below 2 ** 53.
   const revisions = all.map(({ modRevision }) => Number(modRevision))
-  const least = Float64Array.from(revisions).sort().at(-count) ?? 0
+  const least = Math.min(...Float64Array.from(revisions).sort().slice(-count))
   return all.filter((_, i) => Number(revisions[i]) >= least).slice(-count)
 }
 
