@@ -7,9 +7,11 @@ import { noop } from 'cockatiel'
 import { Etcd3 } from 'etcd3'
 import Fastify from 'fastify'
 import { Agent, request } from 'undici'
-import upstreamEtcd from '../dist/index.js'
 import { startEtcd } from '../test/fixtures/etcd.js'
 import { startPeer } from '../test/fixtures/peer.js'
+
+// As it is built; named at run time, because types are looked at before it is.
+const { default: upstreamEtcd } = await import(new URL('../dist/index.js', import.meta.url).href) as typeof import('../lib/index.js')
 
 const SERVICES = 2000
 const PEERS = 100_000
