@@ -20,6 +20,13 @@ export interface Owner {
 
 /** Requests at the same time on one connection, unless the peer allows fewer. */
 const STREAMS = 100
+/**
+ * MB that may wait to be sent on one connection. Node's own bound, 10, counts uploads that were handed over and then
+ * refuses the *answers* of others; what waits is bounded by the requests there are.
+ */
+const MEMORY = 4000
+/** Fields of an answer; Node's own bound is 128, and HTTP/1 here has none but that of 16 KiB. */
+const FIELDS = 2000
 /** How long a peer may take to show that it is still there, ms. */
 const SIGN_OF_LIFE = 2000
 
@@ -47,7 +54,12 @@ export class Session {
     this.#socket = socket
     this.#scheme = new URL(origin).protocol.slice(0, -1)
     this.#patience = patience
-    this.#session = connect(origin, { createConnection: () => socket, settings: { enablePush: false } })
+    this.#session = connect(origin, {
+      createConnection: () => socket,
+      settings: { enablePush: false },
+      maxSessionMemory: MEMORY,
+      maxHeaderListPairs: FIELDS
+    })
     this.#session.on('error', () => {})
     // Streams tell of their own ends.
     this.#session.on('goaway', (code, last) => {

@@ -121,6 +121,27 @@ t.test('who takes no more holds up the peer', async t => {
   t.equal((await asked.answered).body.length, size)
 })
 
+t.test('uploads that wait to be sent keep no answer out', async t => {
+  const { id, seen } = await startH2(t, (request, response) => {
+    if (request.url === '/quick') response.end('quick')
+    // Not before all of them are there.
+    else until(() => seen.open >= 40, { what: 'all requests' }).then(() => request.resume().on('end', () => response.end('slow')), t.fail)
+  })
+  const { ask } = http2To(t, id, 1)
+  await ask({ path: '/quick' }).answered
+  const uploads = Array.from({ length: 40 }, () => ask({ method: 'POST', path: '/slow', body: Buffer.alloc(2 ** 20) }))
+  const quick = Array.from({ length: 20 }, () => ask({ path: '/quick' }))
+  for (const { answered } of quick) t.match(await answered, { status: 200, body: 'quick' })
+  for (const { answered } of uploads) t.match(await answered, { status: 200, body: 'slow' })
+})
+
+t.test('an answer with many fields', async t => {
+  const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x-${i}`, String(i)]))
+  const { id } = await startH2(t, (_request, response) => { response.writeHead(200, many).end() })
+  const { fields } = await http2To(t, id).ask().answered
+  t.match(fields, many)
+})
+
 t.test('answers that break', async t => {
   const { id } = await startH2(t, (request, response) => {
     const [, when, how = ''] = request.url.split('/')
