@@ -25,6 +25,12 @@ const STREAMS = 100
  * refuses the *answers* of others; what waits is bounded by the requests there are.
  */
 const MEMORY = 4000
+/**
+ * Bytes that a peer may send before it hears that they were read, on a stream and on the connection: the protocol's 64 KiB
+ * are 2 MB/s where an answer takes 30 ms. What a client does not take is held up to the first.
+ */
+const STREAM_WINDOW = 262_144
+const WINDOW = 4_194_304
 /** Fields of an answer; Node's own bound is 128, and HTTP/1 here has none but that of 16 KiB. */
 const FIELDS = 2000
 /** How long a peer may take to show that it is still there, ms. */
@@ -56,11 +62,12 @@ export class Session {
     this.#patience = patience
     this.#session = connect(origin, {
       createConnection: () => socket,
-      settings: { enablePush: false },
+      settings: { enablePush: false, initialWindowSize: STREAM_WINDOW },
       maxSessionMemory: MEMORY,
       maxHeaderListPairs: FIELDS
     })
     this.#session.on('error', () => {})
+    this.#session.on('connect', () => this.#session.setLocalWindowSize(WINDOW))
     // Streams tell of their own ends.
     this.#session.on('goaway', (code, last) => {
       this.#hasFailed = code !== constants.NGHTTP2_NO_ERROR
