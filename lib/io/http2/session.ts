@@ -36,6 +36,9 @@ const FIELDS = 2000
 /** How long a peer may take to show that it is still there, ms. */
 const SIGN_OF_LIFE = 2000
 
+/** How often a connection with requests is looked at, ms. */
+const LOOK = 200
+
 /** One connection by HTTP/2, with many requests at the same time. */
 export class Session {
   readonly #session: ClientHttp2Session
@@ -53,6 +56,10 @@ export class Session {
   #isReady = false
   #isAsked = false
   #idle: NodeJS.Timeout | null = null
+  #look: NodeJS.Timeout | null = null
+  /** When something last went in or out, and how much had gone out by then. */
+  #movedAt = now()
+  #written = 0
 
   /** Over a connection on which the peer has agreed to HTTP/2. `patience` is how long it may be idle, ms. */
   constructor (socket: TLSSocket, origin: string, owner: Owner, patience: number) {
@@ -101,10 +108,14 @@ export class Session {
     this.#streams++
     if (this.#idle !== null) clearTimeout(this.#idle)
     this.#idle = null
+    this.#look ??= setTimeout(() => this.#keepLooking(), LOOK).unref()
+    const { bytesWritten } = this.#socket
     const stream = new Stream(passenger, {
       heard: () => { this.#heardAt = now() },
       ended: () => this.#left(),
-      refused: again => this.#owner.refused(again, passenger, this.#isLeaving),
+      // One that was not sent at all was refused by nobody.
+      refused: again => this.#owner.refused(again, passenger, this.#isLeaving || this.#socket.destroyed),
+      isUnsent: () => this.#socket.bytesWritten === bytesWritten,
       hasFailed: () => this.#hasFailed,
       // That it was given up may be because nothing comes any more, and others are to be spared that.
       aborted: startedAt => { if (this.#heardAt < startedAt) this.#ask() }
@@ -153,6 +164,22 @@ export class Session {
     this.#session.close()
     const cut = setTimeout(() => this.#socket.destroy(), SIGN_OF_LIFE).unref()
     this.#socket.once('close', () => clearTimeout(cut))
+  }
+
+  /**
+   * Node stops reading while it writes, and when a write fails it may begin one that never ends: then it does not hear that
+   * the connection is gone (nodejs: `TLSWrap::OnStreamAfterWrite` leaves `write_size_` as it was). So it is looked at from
+   * outside: a connection that is gone has no remote address, and one that takes nothing for 2 s is as good as gone.
+   */
+  #keepLooking (): void {
+    this.#look = null
+    if (this.#session.destroyed || this.#streams === 0) return
+    const { bytesWritten } = this.#socket
+    const isWaiting = (this.#session.state.outboundQueueSize ?? 0) > 0 && bytesWritten === this.#written && this.#heardAt <= this.#movedAt
+    if (!isWaiting) this.#movedAt = now()
+    else if (this.#socket.remoteAddress === undefined || now() - this.#movedAt > SIGN_OF_LIFE) return this.destroy(new Error('the connection takes nothing any more'))
+    this.#written = bytesWritten
+    this.#look = setTimeout(() => this.#keepLooking(), LOOK).unref()
   }
 
   /** Cuts everything when the peer does not answer a ping. */

@@ -15,6 +15,8 @@ interface Watch {
   ended: () => void
   /** The peer has done nothing with it, and it can be sent again, like this. */
   refused: (ready: Ready) => void
+  /** Nothing was written to the connection since the request was begun. */
+  isUnsent: () => boolean
   /** The peer has ended the connection for an error: what it says of single streams is not to be relied on. */
   hasFailed: () => boolean
   /** It was given up; `startedAt` is epoch ms. */
@@ -83,18 +85,22 @@ export class Stream implements Flow {
       // Asked for earlier, what came together with the headers would be told before them.
       this.#read(stream)
     })
-    stream.on('error', error => {
-      // Who has begun to answer has not refused.
-      const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && !this.#isAnswered && !this.#watch.hasFailed()
-      const body = isRefused ? this.#passenger?.takeBack(ready.body) : undefined
-      if (body === undefined) return this.#fail(error)
-      this.#passenger = null
-      this.#watch.refused({ ...ready, body })
-    })
+    stream.on('error', error => this.#lose(stream, ready, error))
     stream.on('close', () => {
-      this.#fail(new errors.SocketError('other side closed'))
+      this.#lose(stream, ready, new errors.SocketError('other side closed'))
       this.#end()
     })
+  }
+
+  /** It comes to nothing; but what the peer has done nothing with is sent again. */
+  #lose (stream: ClientHttp2Stream, ready: Ready, error: Error): void {
+    const isRefused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && !this.#watch.hasFailed()
+    // Who has begun to answer has not refused.
+    const isUndone = !this.#isAnswered && (isRefused || this.#watch.isUnsent())
+    const body = isUndone ? this.#passenger?.takeBack(ready.body) : undefined
+    if (body === undefined) return this.#fail(error)
+    this.#passenger = null
+    this.#watch.refused({ ...ready, body })
   }
 
   #read (stream: ClientHttp2Stream): void {
