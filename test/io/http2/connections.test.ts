@@ -156,6 +156,17 @@ t.test('destroyed, it ends what is under way and who waits', async t => {
   await until(() => sessions.size === 0, { what: 'the end of the connection' })
 })
 
+t.test('what was begun on a connection that is gone before it was written goes over another one', async t => {
+  const { id, seen } = await startH2(t, (request, response) => { request.resume().on('end', () => response.end('ok')) })
+  const { ask, sockets } = http2To(t, id)
+  await ask().answered
+  const begun = [ask({ method: 'POST', body: Buffer.from('a') }), ask({ method: 'POST', body: stream('a') }, () => stream('a')), ask()]
+  sockets[0]?.destroy()
+  for (const { answered } of begun) t.match(await answered, { body: 'ok' })
+  t.equal(seen.requests, 4)
+  t.equal(sockets.length, 2)
+})
+
 t.test('where nobody listens each one hears of it, and the next one tries anew', async t => {
   const port = await freePort()
   const { ask } = http2To(t, `127.0.0.1:${port}`)
