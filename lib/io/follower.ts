@@ -71,7 +71,8 @@ export class Follower {
     clearTimeout(this.#timer)
     await this.#writing
     clearTimeout(this.#timer)
-    if (this.#isBehind) await this.#write()
+    // Also when nothing has changed: it says until when that was known.
+    await this.#write()
   }
 
   #feed (): Feed {

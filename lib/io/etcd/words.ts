@@ -13,7 +13,7 @@ const CAUSES: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
   [/permission denied/, 'permission denied: the role needs to read the key prefix'],
   [/no leader/, 'no leader: the quorum is lost, or this member is cut off from the others'],
   [/DEADLINE_EXCEEDED|[Dd]eadline exceeded|timed out|did not create the watch/, 'no answer in time'],
-  [/ECONNRESET|EPIPE|socket hang up|read ETIMEDOUT|[Cc]onnection dropped|ended the watch/, 'the connection broke'],
+  [/ECONNRESET|EPIPE|Failed to connect|socket hang up|read ETIMEDOUT|[Cc]onnection dropped|ended the watch/, 'the connection broke'],
   [/circuit breaker/, 'all hosts have just failed']
 ]
 
@@ -21,7 +21,7 @@ const CAUSES: ReadonlyArray<readonly [pattern: RegExp, words: string]> = [
 export function sentenceOf (error: unknown, hosts: string): string {
   const message = error instanceof Error ? error.message : String(error)
   // grpc-js words its errors with an empty note at the end, or with times that differ from error to error.
-  const original = message.replace(/\.? ?Resolution note:\s*$/, '').replace(/(?<=Deadline exceeded) after .*/s, '')
+  const original = message.replace(/\.? ?Resolution note:\s*$/, '').replace(/(?<=Deadline exceeded) after .*/s, '').replace(/ ?\(\d{4}-\d\d-\d\dT[^)]*\)/g, '')
   const words = CAUSES.find(([pattern]) => pattern.test(original))?.[1]
   return words === undefined ? `etcd (${hosts}): ${original}` : `etcd (${hosts}): ${words} (${original})`
 }

@@ -14,13 +14,16 @@ import { Session, type Owner } from './session.js'
 export class Multiplexed implements Carrier, Owner {
   readonly #origin: string
   readonly #connect: Connect
-  readonly #most: number
+  readonly #connections: number
   readonly #patience: number
   readonly #http1: Pool
   #isHttp1 = false
   /** A connection by HTTP/1.1 for the pool to begin with. */
   #spare: Socket | null = null
   readonly #sessions = new Set<Session>()
+  /** How many requests the peer takes on a connection, once that is known; and after how many it ended the last one. */
+  most = Infinity
+  #lastEnd = 0
   /** Those that end when their requests do. */
   readonly #ending = new Set<Session>()
   #opening = 0
@@ -34,7 +37,7 @@ export class Multiplexed implements Carrier, Owner {
   constructor (origin: string, connect: Connect, most: number, patience: number) {
     this.#origin = origin
     this.#connect = connect
-    this.#most = most
+    this.#connections = most
     this.#patience = patience
     this.#http1 = new Pool(callback => this.#connectHttp1(callback), most, patience)
   }
@@ -50,6 +53,12 @@ export class Multiplexed implements Carrier, Owner {
     }
     this.#waiting.add(ready, passenger)
     this.freed()
+  }
+
+  ended (after: number): void {
+    // Twice the same is a rule, as nginx's `keepalive_requests` is.
+    if (after === this.#lastEnd) this.most = after
+    this.#lastEnd = after
   }
 
   refused (ready: Ready, passenger: Passenger, isLeaving: boolean): void {
@@ -70,7 +79,7 @@ export class Multiplexed implements Carrier, Owner {
     }
     // One at a time: it may have room for all.
     const isOpening = this.#opening > 0 || [...this.#sessions].some(({ isReady }) => !isReady)
-    if (!this.#waiting.isEmpty && !isOpening && this.#sessions.size < this.#most) this.#open()
+    if (!this.#waiting.isEmpty && !isOpening && this.#sessions.size < this.#connections) this.#open()
   }
 
   lost (session: Session): void {

@@ -16,6 +16,10 @@ export interface Owner {
   freed: () => void
   /** It takes no further request. */
   lost: (session: Session) => void
+  /** The peer has ended it in order, after so many requests. */
+  ended: (after: number) => void
+  /** After so many requests the peer would end it anyway. */
+  readonly most: number
 }
 
 /** Requests at the same time on one connection, unless the peer allows fewer. */
@@ -50,6 +54,7 @@ export class Session {
   readonly #scheme: string
   readonly #patience: number
   #streams = 0
+  #carried = 0
   #heardAt = now()
   #isLost = false
   /** How many requests the peer allows is known. */
@@ -79,6 +84,8 @@ export class Session {
     this.#session.on('goaway', (code, last) => {
       this.#hasFailed = code !== constants.NGHTTP2_NO_ERROR
       this.#isLeaving = last > 0
+      // Requests have the odd numbers; 2 ** 31 - 1 is a first warning, and says nothing of those to come. Said once.
+      if (!this.#isLost && !this.#hasFailed && this.#isLeaving && last <= 2 * this.#carried) this.#owner.ended((last + 1) / 2)
       this.#lose()
     })
     this.#session.on('close', () => this.#lose())
@@ -106,6 +113,7 @@ export class Session {
   /** Sends a request. */
   carry (ready: Ready, passenger: Passenger): void {
     this.#streams++
+    this.#carried++
     if (this.#idle !== null) clearTimeout(this.#idle)
     this.#idle = null
     this.#look ??= setTimeout(() => this.#keepLooking(), LOOK).unref()
@@ -121,6 +129,8 @@ export class Session {
       aborted: startedAt => { if (this.#heardAt < startedAt) this.#ask() }
     })
     stream.start(ready, this.#session, this.#scheme)
+    // What came after it would be refused; and what of a large upload was read by then, nobody could send again.
+    if (this.#carried >= this.#owner.most) this.#lose()
   }
 
   /** Resolves when the requests under way have ended. */
