@@ -42,6 +42,11 @@ export class Ledger {
     return new Map([...all].map(([key, value]) => [key.slice(PREFIX.length), Number(JSON.parse(value).weight)]))
   }
 
+  /** The store is about to be as it was then: from now on that may be what is there. */
+  goesBackTo (weights: ReadonlyMap<string, number>): void {
+    for (const [id, writes] of this.#writes) writes.push({ weight: weights.get(id) ?? null, ended: Infinity })
+  }
+
   /** Whether a write that ended after `since` may have left this there. */
   mayBe (id: string, weight: number | null, since: number): boolean {
     return this.#writes.get(id)?.some(write => write.weight === weight && write.ended >= since) ?? false

@@ -52,6 +52,7 @@ const restored: Drill = {
     const folder = await mkdtemp(join(tmpdir(), 'drill-'))
     stage.teardown(() => rm(folder, { recursive: true, force: true }))
     const file = join(folder, 'snapshot')
+    const saved = await ledger.list(5000)
     await etcd.etcdctl('snapshot', 'save', file)
     await churn(ledger, OTHER, 25)
     await ledger.putAll(stage.real, 5)
@@ -59,6 +60,7 @@ const restored: Drill = {
     // As the same member of the same cluster: its ids are what they were.
     await promisify(execFile)(find('etcdctl') ?? '', ['snapshot', 'restore', file, `--data-dir=${join(folder, 'data')}`, '--name=test',
       `--initial-cluster=test=${peerUrl}`, `--initial-advertise-peer-urls=${peerUrl}`], { env: environment(), timeout: 30_000 })
+    ledger.goesBackTo(saved)
     await etcd.replace(join(folder, 'data'))
     await churn(ledger, OTHER.slice(0, 3), 6)
     await stage.settle(gateway, { etcd: etcd.endpoint })
