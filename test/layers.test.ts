@@ -143,11 +143,11 @@ t.test('strictness', async t => {
     ['namespace X {}', 'line 1 has a namespace'],
     ['module X {}', 'line 1 has a namespace'],
     // Bad sources as text, each to be refused: nothing is silenced by them.
-    ['// @ts-ignore', 'has @ts-ignore'],
-    ['// @ts-expect-error', 'has @ts-expect-error'],
-    ['/* eslint-disable */', 'has eslint-disable'],
-    ['/* c8 ignore next */', 'has c8 ignore'],
-    ['/* v8 ignore start */', 'has v8 ignore']
+    ['// @ts-ignore', 'has @ts-ignore'], // a string, given to the rule so that it refuses it
+    ['// @ts-expect-error', 'has @ts-expect-error'], // a string, given to the rule so that it refuses it
+    ['/* eslint-disable */', 'has eslint-disable'], // a string, given to the rule so that it refuses it
+    ['/* c8 ignore next */', 'has c8 ignore'], // a string, given to the rule so that it refuses it
+    ['/* v8 ignore start */', 'has v8 ignore'] // a string, given to the rule so that it refuses it
   ]
   for (const [text, complaint] of bad) t.same(say(strictness, 'io/x.ts', text), [`io/x.ts: ${complaint}`], text)
   const good = [

@@ -71,8 +71,8 @@ export class Follower {
     clearTimeout(this.#timer)
     await this.#writing
     clearTimeout(this.#timer)
-    // Also when nothing has changed: it says until when that was known.
-    await this.#write()
+    // Also when nothing has changed: it says until when that was known. But what is old may be newer in the file by now.
+    if (this.#isBehind || this.#registry.state(now()) === 'live') await this.#write()
   }
 
   #feed (): Feed {

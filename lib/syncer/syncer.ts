@@ -78,16 +78,10 @@ export class Syncer {
   }
 
   * #list ({ entries, revision, storeId }: Listing, { isBoot }: Terms, now: number): Generator<Change[], void> {
-    const listed = new Set<string>()
-    const puts: Entry[] = []
-    for (const entry of entries) {
-      listed.add(entry.key)
-      if (!this.#keys.has(entry)) puts.push(entry)
-      if (listed.size % LOOKS === 0) yield []
-    }
+    const { puts, gone } = yield * this.#differences(entries)
     let applying: Applying = { isBoot, now, changes: [] }
     let done = 0
-    for (const next of [...puts, ...this.#keys.except(listed)]) {
+    for (const next of [...puts, ...gone]) {
       if (typeof next === 'string') this.#keys.delete(next, revision, applying)
       else this.#keys.put(next, applying)
       if (++done % SLICE !== 0) continue
@@ -112,23 +106,16 @@ export class Syncer {
    */
   * compare (entries: readonly Entry[], now: number): Generator<Change[], number> {
     const touched = this.#touched ?? new Set()
-    const listed = new Set<string>()
-    const puts: Entry[] = []
-    for (const entry of entries) {
-      listed.add(entry.key)
-      if (!this.#keys.has(entry)) puts.push(entry)
-      if (listed.size % LOOKS === 0) yield []
-    }
+    const { puts, gone } = yield * this.#differences(entries)
     // From here on in one go: what is looked at now is what is held.
-    const changes: Change[] = []
-    const applying = { isBoot: false, now, changes }
+    const applying: Applying = { isBoot: false, now, changes: [] }
     const wrong = puts.filter(({ key }) => !touched.has(key))
-    const gone = this.#keys.except(listed).filter(key => !touched.has(key))
+    const extra = gone.filter(key => !touched.has(key))
     for (const entry of wrong) this.#keys.put(entry, applying)
-    for (const key of gone) this.#keys.delete(key, this.reached, applying)
+    for (const key of extra) this.#keys.delete(key, this.reached, applying)
     this.#keys.join(applying)
-    yield changes
-    return wrong.length + gone.length
+    yield applying.changes
+    return wrong.length + extra.length
   }
 
   /** Applies events in order. The cursor moves to the last one's revision. */
@@ -155,5 +142,17 @@ export class Syncer {
   /** A question has shown that everything up to `revision` is applied. */
   prove (revision: bigint): void {
     if (revision > this.#proven) this.#proven = revision
+  }
+
+  /** What a listing has otherwise than it is held, and what it has not. Changes nothing. */
+  * #differences (entries: readonly Entry[]): Generator<Change[], { puts: Entry[], gone: string[] }> {
+    const listed = new Set<string>()
+    const puts: Entry[] = []
+    for (const entry of entries) {
+      listed.add(entry.key)
+      if (!this.#keys.has(entry)) puts.push(entry)
+      if (listed.size % LOOKS === 0) yield []
+    }
+    return { puts, gone: this.#keys.except(listed) }
   }
 }

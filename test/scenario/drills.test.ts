@@ -1,6 +1,6 @@
 import t from 'tap'
-import { drills } from '../drills/drills.js'
-import { runDrill } from '../drills/outcome.js'
+import { drills } from './drills/drills.js'
+import { runDrill } from './drills/outcome.js'
 
 /** Those of the drills that take few seconds and that no other test has a like of. The rest is `npm run test:drills`. */
 const quick = ['cut in mid catch-up', '6 MB backlog', 'has passed the old cursor', 'older snapshot restored', '10,000 puts', 'auth on']

@@ -1,7 +1,7 @@
 /** Three members: what becomes of the gateway when the one that its watch comes from is lost in one way or another. */
-import { startEtcdCluster, type EtcdCluster, type Member } from '../fixtures/etcd-cluster.js'
-import type { TestGateway } from '../fixtures/gateway.js'
-import { until } from '../fixtures/wait.js'
+import { startEtcdCluster, type EtcdCluster, type Member } from '../../fixtures/etcd-cluster.js'
+import type { TestGateway } from '../../fixtures/gateway.js'
+import { until } from '../../fixtures/wait.js'
 import { Ledger } from './ledger.js'
 import { watchLine } from './path.js'
 import { check, pause, registry, type Drill, type Stage } from './stage.js'

@@ -1,6 +1,6 @@
 /** The path to etcd, and an etcd that hangs: noticed without a reset, and healed. */
-import type { Line, TcpProxy } from '../fixtures/tcp-proxy.js'
-import { until } from '../fixtures/wait.js'
+import type { Line, TcpProxy } from '../../fixtures/tcp-proxy.js'
+import { until } from '../../fixtures/wait.js'
 import type { Ledger } from './ledger.js'
 import { check, pause, registry, type Drill } from './stage.js'
 import { churn } from './stream.js'

@@ -1,5 +1,5 @@
-import { now } from '../../lib/io/clock.js'
-import type { TestEtcd } from '../fixtures/etcd.js'
+import { now } from '../../../lib/io/clock.js'
+import type { TestEtcd } from '../../fixtures/etcd.js'
 
 /** What a drill needs of etcd, be it one member or three. */
 export type Store = Pick<TestEtcd, 'put' | 'del' | 'all' | 'putAll'>

@@ -1,5 +1,5 @@
-import type { TestGateway } from '../fixtures/gateway.js'
-import { until } from '../fixtures/wait.js'
+import type { TestGateway } from '../../fixtures/gateway.js'
+import { until } from '../../fixtures/wait.js'
 
 /** Requests a second. */
 const RATE = 80

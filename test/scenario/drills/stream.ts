@@ -1,6 +1,6 @@
 /** The stream of changes: that none is lost, whatever cuts it. */
-import type { TcpProxy } from '../fixtures/tcp-proxy.js'
-import { until } from '../fixtures/wait.js'
+import type { TcpProxy } from '../../fixtures/tcp-proxy.js'
+import { until } from '../../fixtures/wait.js'
 import { createdAt } from './frames.js'
 import type { Ledger } from './ledger.js'
 import { random } from './random.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { now } from '../../lib/io/clock.js'
-import type { TestGateway } from '../fixtures/gateway.js'
+import { now } from '../../../lib/io/clock.js'
+import type { TestGateway } from '../../fixtures/gateway.js'
 import type { Ledger } from './ledger.js'
 
 /** Out of step and `live` for longer than this (ms) after a change is wrong whatever the gateway says of itself. */

@@ -85,7 +85,7 @@ const cycles: Drill = {
   bound: 120,
   run: async stage => {
     const { gateway, etcd } = await stage.open()
-    const script = fileURLToPath(new URL('../fixtures/cycles.ts', import.meta.url))
+    const script = fileURLToPath(new URL('../../fixtures/cycles.ts', import.meta.url))
     const stdout = await new Promise<string>((resolve, reject) => {
       // It has to end by itself; when it does not, it is killed, which rejects.
       const child = execFile(process.execPath, [...process.execArgv, '--expose-gc', script, etcd.endpoint, '200'],
