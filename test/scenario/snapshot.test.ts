@@ -8,6 +8,7 @@ import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer } from '../fixtures/peer.js'
 import { freePort } from '../fixtures/port.js'
+import { startTcpProxy } from '../fixtures/tcp-proxy.js'
 import { until } from '../fixtures/wait.js'
 
 const key = (id: string) => `/services/shop/${id}`
@@ -131,4 +132,26 @@ t.test('an etcd that has forgotten everything does not empty the gateway, nor it
   t.equal(await readFile(snapshotFile, 'utf8'), before)
   await empty.put(key('127.0.0.1:9'), '')
   await until(() => gateway.app.upstreams.show('shop').peers[0]?.port === 9, { what: 'the new registry', timeout: 20_000 })
+})
+
+t.test('closing says until when that was known; a gateway that knew nothing new leaves the file to others', async t => {
+  const snapshotFile = await fileFor(t)
+  const etcd = await startEtcd(t)
+  const proxy = await startTcpProxy(t, etcd.port)
+  await etcd.put(key('127.0.0.1:1'), '')
+  const head = async () => JSON.parse((await readFile(snapshotFile, 'utf8')).split('\n')[0] ?? '')
+  const stale = await startGateway(t, { etcd: `http://127.0.0.1:${proxy.port}`, snapshotFile })
+  await until(async () => await head().catch(() => false), { what: 'the file' })
+  proxy.close()
+  await until(() => registry(stale).state === 'stale', { what: 'the stale registry', timeout: 20_000 })
+  const other = await startGateway(t, { etcd: etcd.endpoint, snapshotFile })
+  const last = await etcd.put(key('127.0.0.1:2'), '')
+  await other.app.upstreams.applied(last)
+  await until(async () => BigInt((await head()).revision) === last, { what: 'its snapshot' })
+  await stale.app.close()
+  t.equal(BigInt((await head()).revision), last)
+  const { verifiedAt } = await head()
+  await until(() => Date.parse(registry(other).lastVerifiedAt ?? '') > verifiedAt + 1, { what: 'another verification' })
+  await other.app.close()
+  t.ok((await head()).verifiedAt > verifiedAt)
 })

@@ -44,7 +44,15 @@ export class Ledger {
 
   /** The store is about to be as it was then: from now on that may be what is there. */
   goesBackTo (weights: ReadonlyMap<string, number>): void {
-    for (const [id, writes] of this.#writes) writes.push({ weight: weights.get(id) ?? null, ended: Infinity })
+    for (const id of this.#writes.keys()) this.mayBecome(id, weights.get(id) ?? null)
+  }
+
+  /** Without a write of ours: from now on that may be what is there. */
+  mayBecome (id: string, weight: number | null): void {
+    const write: Write = { weight, ended: Infinity }
+    const writes = this.#writes.get(id)
+    if (writes === undefined) this.#writes.set(id, [write])
+    else writes.push(write)
   }
 
   /** Whether a write that ended after `since` may have left this there. */

@@ -1,8 +1,12 @@
 /** The path to etcd, and an etcd that hangs: noticed without a reset, and healed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { TestEtcd } from '../../fixtures/etcd.js'
 import type { Line, TcpProxy } from '../../fixtures/tcp-proxy.js'
 import { until } from '../../fixtures/wait.js'
 import type { Ledger } from './ledger.js'
-import { check, pause, registry, type Drill } from './stage.js'
+import { check, pause, registry, type Drill, type Stage } from './stage.js'
 import { churn } from './stream.js'
 import { weightsOf } from './witness.js'
 
@@ -45,6 +49,18 @@ const stopped: Drill = {
   }
 }
 
+/** A process that closes its gateway while etcd hangs has nothing left that holds it. */
+async function endsByItself (stage: Stage, etcd: TestEtcd): Promise<void> {
+  await etcd.kill('SIGCONT')
+  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL('../../fixtures/closes.ts', import.meta.url)), etcd.endpoint], { stdio: ['ignore', 'pipe', 'inherit'] })
+  stage.teardown(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  await etcd.kill('SIGSTOP')
+  child.kill('SIGTERM')
+  const [code, signal] = await Promise.race([once(child, 'exit'), pause(6000).then(() => ['still there', null])])
+  check(code === 0, `the process ended with ${code ?? signal}`)
+}
+
 const closing: Drill = {
   name: 'closed while etcd is stopped',
   bound: 40,
@@ -57,6 +73,7 @@ const closing: Drill = {
       await pause(i * 3000)
       await stage.close(other)
     }
+    await endsByItself(stage, etcd)
     await stage.told(gateway, proxy.port, /deadline|did not answer/i, weightsOf(gateway))
   }
 }

@@ -6,6 +6,8 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { environment } from '../../fixtures/etcd-process.js'
 import { find } from '../../fixtures/find-etcd.mjs'
+import { until } from '../../fixtures/wait.js'
+import { PREFIX } from './ledger.js'
 import { pause, type Drill } from './stage.js'
 import { away, churn } from './stream.js'
 import { weightsOf } from './witness.js'
@@ -67,4 +69,28 @@ const restored: Drill = {
   }
 }
 
-export const store = [empty, passed, restored]
+const lease: Drill = {
+  name: 'lease lost and granted again',
+  bound: 60,
+  run: async stage => {
+    const { gateway, ledger, etcd, proxy } = await stage.open()
+    const id = 'other/127.0.0.1:9'
+    const isThere = (): boolean => weightsOf(gateway).has(id)
+    ledger.mayBecome(id, null)
+    for (let round = 1; round <= 3; round++) {
+      // As `lease 694d8a1c2b3c4d5e granted with TTL(2s)`.
+      const [, granted = ''] = (await etcd.etcdctl('lease', 'grant', '2')).split(' ')
+      ledger.mayBecome(id, round)
+      await etcd.etcdctl('put', `--lease=${granted}`, PREFIX + id, `{"weight":${round}}`)
+      await until(isThere, { what: `registration ${round}`, timeout: 5000 })
+      // The last one runs out while nobody can tell the gateway.
+      if (round === 3) away(proxy)
+      await until(async () => !(await ledger.list(2000)).has(id), { what: `end of lease ${round}`, timeout: 10_000 })
+      if (round === 3) await proxy.accept()
+      await until(() => !isThere(), { what: `end of registration ${round}`, timeout: 10_000 })
+    }
+    await stage.settle(gateway, { etcd: etcd.endpoint })
+  }
+}
+
+export const store = [empty, passed, restored, lease]
