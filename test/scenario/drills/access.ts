@@ -135,7 +135,7 @@ const unexpected: Drill = {
   }
 }
 
-const path = (name: string): string => fileURLToPath(new URL(`../fixtures/tls/${name}`, import.meta.url))
+const path = (name: string): string => fileURLToPath(new URL(`../../fixtures/tls/${name}`, import.meta.url))
 
 /** One drill with an etcd that asks for client certificates, a gateway that has one, and one that is refused. */
 function certificates (name: string, tls: () => Etcd['tls'], cause: RegExp): Drill {
