@@ -55,7 +55,7 @@ export class Hash implements Balancer {
   pick (_now: number, key: string | null, mayTake?: MayTake): PeerState | undefined {
     const { length } = this.#table
     if (length === 0) return undefined
-    let slot = key === null ? Math.floor(this.#random() * length) : textHash(key, 0) % length
+    let slot = Math.floor((key === null ? this.#random() : textHash(key, 0) / 0x100000000) * length)
     for (let look = 0; look < LOOKS; look++) {
       const place = this.#table[slot] as number
       const state = this.#states[place] as PeerState
