@@ -1,7 +1,7 @@
 import { identityOf, type Peer, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { CheckSettings } from '../store/settings.js'
-import type { Verdict } from './verdict.js'
+import { verdictOn, type Verdict } from './verdict.js'
 
 /** One active check that is due: what to ask of whom. `path` is null for a check by connecting. */
 export interface CheckTask {
@@ -85,12 +85,12 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
   service.touch()
   if (was === 'unchecked') return undefined
   const reason = was === 'probing' ? 'the first check passed' : `${streak} checks passed in a row`
-  return { action: 'up', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+  return verdictOn(service, state, 'up', 'checks', reason, now)
 }
 
 function fail (service: Service, state: PeerState, reason: string, now: number): Verdict {
   state.check = 'failing'
   state.checkReason = { reason, since: now, until: null }
   service.touch()
-  return { action: 'down', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+  return verdictOn(service, state, 'down', 'checks', reason, now)
 }

@@ -3,7 +3,7 @@ import { inRotation } from '../store/condition.js'
 import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
-import type { Verdict } from './verdict.js'
+import { verdictOn, type Cause, type Grievance, type Verdict } from './verdict.js'
 
 /**
  * Passive judgement by what requests came to (Envoy's outlier detection, gRPC A50): consecutive 5xx, consecutive
@@ -46,8 +46,8 @@ export function observe (service: Service, state: PeerState, outcome: Outcome, n
   count(state, outcome, outlier !== false)
   if (outlier === false) return undefined
   if (isProbe) return conclude(service, state, outlier, outcome, now, random)
-  const reason = isFailure(outcome) ? streakReason(state, outlier) : undefined
-  return reason === undefined ? undefined : attempt(service, state, outlier, reason, now, random)
+  const grievance = isFailure(outcome) ? streakOf(state, outlier) : undefined
+  return grievance === undefined ? undefined : attempt(service, state, outlier, grievance, now, random)
 }
 
 function count (state: PeerState, outcome: Outcome, isJudged: boolean): void {
@@ -67,7 +67,7 @@ function count (state: PeerState, outcome: Outcome, isJudged: boolean): void {
 /** The one request after an ejection was answered well. */
 export function prove (service: Service, state: PeerState, now: number): Verdict | undefined {
   if (service.peers.get(identityOf(state.peer)) !== state) return undefined
-  return restore(service, state, 'the probing request succeeded', now)
+  return restore(service, state, 'probe_succeeded', 'the probing request succeeded', now)
 }
 
 /** What the one request after an ejection came to. */
@@ -75,8 +75,8 @@ function conclude (service: Service, state: PeerState, outlier: OutlierSettings,
   if (!isFailure(outcome)) return prove(service, state, now)
   if (service.peers.get(identityOf(state.peer)) !== state) return undefined
   const reason = `the probing request failed (${told(outcome)})`
-  if (isAlone(service, state)) return restore(service, state, `${reason}, but it is the only peer`, now)
-  return eject(service, state, outlier, reason, now, random)
+  if (isAlone(service, state)) return restore(service, state, 'only_peer', `${reason}, but it is the only peer`, now)
+  return eject(service, state, outlier, { cause: 'probe_failed', reason }, now, random)
 }
 
 /** Ends an interval: judges failure rates, forgives one earlier ejection for a healthy interval. O(peers). */
@@ -91,9 +91,9 @@ export function sweep (service: Service, outlier: OutlierSettings, now: number, 
     const tooMany = outlier.failureRate > 0 && requests >= outlier.minRequests && failures / requests >= outlier.failureRate
     if (tooMany) {
       const reason = `${failures} of ${requests} requests failed in ${outlier.interval / 1000} s`
-      const verdict = attempt(service, state, outlier, reason, now, random)
+      const verdict = attempt(service, state, outlier, { cause: 'failure_rate', reason }, now, random)
       if (verdict !== undefined) verdicts.push(verdict)
-    } else if (streakReason(state, outlier) === undefined) {
+    } else if (streakOf(state, outlier) === undefined) {
       state.spared = null
       state.judgement.multiplier = Math.max(0, state.judgement.multiplier - 1)
     }
@@ -106,7 +106,7 @@ export function release (service: Service, now: number): Verdict[] {
   const verdicts: Verdict[] = []
   for (const state of service.peers.values()) {
     if (state.ejected === null) continue
-    if (isAlone(service, state)) verdicts.push(restore(service, state, 'it is the only peer left', now))
+    if (isAlone(service, state)) verdicts.push(restore(service, state, 'only_peer', 'it is the only peer left', now))
     else if (!state.halfOpen && now >= state.ejected.until) verdicts.push(halfOpen(service, state, now))
   }
   return verdicts
@@ -118,7 +118,7 @@ export function forget (service: Service, now: number): Verdict[] {
   for (const state of service.peers.values()) {
     state.judgement = null
     state.spared = null
-    if (state.ejected !== null) verdicts.push(restore(service, state, 'outlier detection was turned off', now))
+    if (state.ejected !== null) verdicts.push(restore(service, state, 'outlier_off', 'outlier detection was turned off', now))
   }
   return verdicts
 }
@@ -127,11 +127,11 @@ export function forget (service: Service, now: number): Verdict[] {
 function halfOpen (service: Service, state: PeerState, now: number): Verdict {
   state.halfOpen = true
   service.touch()
-  return verdict('probe', service, state, 'the ejection is over, one request probes', now, null)
+  return verdictOn(service, state, 'probe', 'ejection_over', 'the ejection is over, one request probes', now)
 }
 
 /** Takes an ejected peer back; its slow start begins anew. */
-function restore (service: Service, state: PeerState, reason: string, now: number): Verdict {
+function restore (service: Service, state: PeerState, cause: Cause, reason: string, now: number): Verdict {
   state.ejected = null
   state.halfOpen = false
   state.probe = null
@@ -140,21 +140,21 @@ function restore (service: Service, state: PeerState, reason: string, now: numbe
   state.rampFrom = now
   state.settledAt = now
   service.touch()
-  return verdict('restore', service, state, reason, now, null)
+  return verdictOn(service, state, 'restore', cause, reason, now)
 }
 
-function streakReason (state: PeerState, outlier: OutlierSettings): string | undefined {
+function streakOf (state: PeerState, outlier: OutlierSettings): Grievance | undefined {
   if (outlier.consecutive5xx > 0 && state.consecutive5xx >= outlier.consecutive5xx) {
-    return `${state.consecutive5xx} requests in a row answered with 5xx`
+    return { cause: 'consecutive_5xx', reason: `${state.consecutive5xx} requests in a row answered with 5xx` }
   }
   if (outlier.consecutiveErrors > 0 && state.consecutiveErrors >= outlier.consecutiveErrors) {
-    return `${state.consecutiveErrors} attempts in a row failed to connect, were reset or timed out`
+    return { cause: 'consecutive_errors', reason: `${state.consecutiveErrors} attempts in a row failed to connect, were reset or timed out` }
   }
   return undefined
 }
 
 /** Ejects unless a guard refuses: never the only peer, never more than the allowed share (but always one). */
-function attempt (service: Service, state: PeerState, outlier: OutlierSettings, reason: string, now: number, random: () => number): Verdict | undefined {
+function attempt (service: Service, state: PeerState, outlier: OutlierSettings, grievance: Grievance, now: number, random: () => number): Verdict | undefined {
   if (state.ejected !== null) return undefined
   const wanted = [...service.peers.values()].filter(inRotation)
   // Who takes no new requests, or was removed, has nothing to be kept from.
@@ -164,13 +164,14 @@ function attempt (service: Service, state: PeerState, outlier: OutlierSettings, 
   const guard = wanted.length === 1
     ? 'it is the only peer'
     : out >= most ? `${out} of ${wanted.length} peers are ejected already` : undefined
-  if (guard === undefined) return eject(service, state, outlier, reason, now, random)
+  if (guard === undefined) return eject(service, state, outlier, grievance, now, random)
   const known = state.spared !== null
-  state.spared = { reason: `${reason}; kept because ${guard}`, since: state.spared?.since ?? now, until: null }
-  return known ? undefined : verdict('spare', service, state, state.spared.reason, now, null)
+  state.spared = { reason: `${grievance.reason}; kept because ${guard}`, since: state.spared?.since ?? now, until: null }
+  return known ? undefined : verdictOn(service, state, 'spare', grievance.cause, state.spared.reason, now)
 }
 
-function eject (service: Service, state: PeerState, outlier: OutlierSettings, reason: string, now: number, random: () => number): Verdict {
+function eject (service: Service, state: PeerState, outlier: OutlierSettings, grievance: Grievance, now: number, random: () => number): Verdict {
+  const { cause, reason } = grievance
   const judgement = judgementOf(state)
   judgement.multiplier++
   const length = Math.min(outlier.baseEjection * judgement.multiplier, outlier.maxEjection)
@@ -182,7 +183,7 @@ function eject (service: Service, state: PeerState, outlier: OutlierSettings, re
   state.consecutive5xx = 0
   state.consecutiveErrors = 0
   service.touch()
-  return verdict('eject', service, state, reason, now, until)
+  return verdictOn(service, state, 'eject', cause, reason, now, until)
 }
 
 /** Is nobody else there to take requests? O(1) unless many are out on purpose. */
@@ -193,8 +194,4 @@ function isAlone (service: Service, state: PeerState): boolean {
 
 function told (outcome: Outcome): string {
   return 'error' in outcome ? outcome.error : `status ${outcome.status}`
-}
-
-function verdict (action: Verdict['action'], service: Service, state: PeerState, reason: string, since: number, until: number | null): Verdict {
-  return { action, service: service.name, peer: state.peer.id, reason, since, until }
 }
