@@ -26,7 +26,6 @@ import { Transport } from './io/transport.js'
 import { Logger } from './logger/logger.js'
 import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
 import { Picker } from './picker/picker.js'
-import type { PeerState } from './store/peer.js'
 import type { Service } from './store/service.js'
 import { shortestWait, type ServiceSettings } from './store/settings.js'
 import { Store } from './store/store.js'
@@ -121,7 +120,7 @@ class Composition implements Gateway {
   /** What the registry changed goes to health, to the connections, to the log. */
   #adopt (changes: readonly Change[], boot: boolean): void {
     const at = now()
-    const added = new Map<Service, PeerState[]>()
+    const joined = new Set<Service>()
     for (const change of changes) {
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
@@ -129,16 +128,16 @@ class Composition implements Gateway {
       } else {
         const { state, type } = change
         if (type === 'removed' || state.peer.status !== 'up') this.transport.release(state)
-        if (type !== 'removed') this.#health.admit(change.service, state, type === 'added', boot, at)
-        const states = added.get(change.service) ?? []
-        if (type === 'added' && states.push(state) === 1) added.set(change.service, states)
+        if (type === 'removed') this.#health.drop(change.service, state)
+        else this.#health.admit(change.service, state, type === 'added', boot, at)
+        if (type === 'added') joined.add(change.service)
         this.#happened(change.service.name, state.peer.id, type, at)
       }
       if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
     if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
-    // At once for who is new, and only for them: an event costs the same however many peers there are.
-    for (const [service, states] of added) this.#check(service, states)
+    // Who is new is checked at once.
+    for (const service of joined) this.#check(service, at)
     this.waiters.check()
   }
 
@@ -157,20 +156,20 @@ class Composition implements Gateway {
     for (const service of this.store.services.values()) {
       for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
       this.picker.step(service, at)
-      this.#check(service)
+      this.#check(service, at)
     }
     this.waiters.check()
   }
 
-  #check (service: Service, peers?: readonly PeerState[]): void {
-    for (const task of this.#health.due(service, now(), peers)) this.#run(task).catch(error => this.#log.error(error))
+  #check (service: Service, at: number): void {
+    for (const task of this.#health.due(service, at)) this.#run(task).catch(error => this.#log.error(error))
   }
 
   async #run (task: CheckTask): Promise<void> {
     const answer = await this.#checker.run(task)
-    const verdict = this.#health.conclude(task, answer, now())
-    this.#publish(verdict)
-    if (this.#health.isBehind(task.service)) this.#check(task.service)
+    const at = now()
+    this.#publish(this.#health.conclude(task, answer, at))
+    if (this.#health.isBehind(task.service, at)) this.#check(task.service, at)
     this.waiters.check()
   }
 

@@ -1,4 +1,4 @@
-import { identityOf, type Peer, type PeerState } from '../store/peer.js'
+import type { Peer, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { CheckSettings } from '../store/settings.js'
 import { verdictOn, type Verdict } from './verdict.js'
@@ -18,16 +18,6 @@ export interface CheckAnswer {
   readonly status: number | null
   readonly ms: number
   readonly error: string | null
-}
-
-/**
- * When a peer's last check began (epoch ms), which part of the interval the next one comes after it (so that another
- * interval counts at once), and whether a check is under way.
- */
-export interface Schedule {
-  startedAt: number
-  part: number
-  running: boolean
 }
 
 /** What to ask of `peer`: a path, null for connecting only, undefined when there is nothing to check. */
@@ -58,7 +48,7 @@ export function admit (service: Service, state: PeerState, isNew: boolean, boot:
 export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Verdict | undefined {
   const { service, state, settings } = task
   // Removed meanwhile, or no longer checked: the answer is about nobody.
-  if (service.peers.get(identityOf(task.peer)) !== state || state.check === 'none') return undefined
+  if (state.isRemoved || state.check === 'none') return undefined
   const before = state.lastCheck?.streak ?? 0
   const streak = answer.ok ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1
   state.lastCheck = { ...answer, at: now, streak }

@@ -17,6 +17,8 @@ export class Service {
   stamp = 0
   /** The picker's: when the first of its peers may no longer be held off; Infinity when none is. */
   heldUntil = Infinity
+  /** When the first of its peers' overrides may end; Infinity when there is none. */
+  overriddenUntil = Infinity
   /** The registry's revision of the last change to this service. */
   revision = 0n
   /** Share of requests refused by the operator, 0…1, and what of a whole refusal has added up. */
@@ -26,6 +28,8 @@ export class Service {
   statistics: object | null = null
   /** The picker's count of requests and retries. */
   budget: object | null = null
+  /** What health has to look at. */
+  rounds: object | null = null
 
   constructor (name: string, settings: ServiceSettings) {
     this.name = name
@@ -69,6 +73,7 @@ export class Service {
     const state = this.peers.get(identity)
     if (state === undefined) return undefined
     this.peers.delete(identity)
+    state.isRemoved = true
     this.touch()
     return state
   }

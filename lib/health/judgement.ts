@@ -1,0 +1,63 @@
+import type { Outcome } from '../logger/outcome.js'
+import type { PeerState } from '../store/peer.js'
+import type { OutlierSettings } from '../store/settings.js'
+import type { Grievance } from './verdict.js'
+
+/** What is counted of a peer between two sweeps, and how often it was ejected lately. */
+export class Judgement {
+  requests = 0
+  failures = 0
+  multiplier = 0
+
+  /** Another interval begins. */
+  restart (): void {
+    this.requests = 0
+    this.failures = 0
+  }
+}
+
+/** What is counted of a peer, made on first use. */
+export function judgementOf (state: PeerState): Judgement {
+  if (state.judgement instanceof Judgement) return state.judgement
+  const judgement = new Judgement()
+  state.judgement = judgement
+  return judgement
+}
+
+/** Does this outcome speak against the peer? */
+export function isFailure (outcome: Outcome): boolean {
+  return 'error' in outcome || outcome.status >= 500
+}
+
+/** Counts one outcome for the next sweep. */
+export function count (state: PeerState, outcome: Outcome): void {
+  const judgement = judgementOf(state)
+  judgement.requests++
+  if (isFailure(outcome)) judgement.failures++
+}
+
+/** Counts equal failures in a row. */
+export function countStreak (state: PeerState, outcome: Outcome): void {
+  if (!isFailure(outcome)) {
+    state.consecutive5xx = 0
+    state.consecutiveErrors = 0
+  } else if ('error' in outcome) state.consecutiveErrors++
+  else state.consecutive5xx++
+}
+
+/** Too many failures in a row? */
+export function streakOf (state: PeerState, outlier: OutlierSettings): Grievance | undefined {
+  if (outlier.consecutive5xx > 0 && state.consecutive5xx >= outlier.consecutive5xx) {
+    return { cause: 'consecutive_5xx', reason: `${state.consecutive5xx} requests in a row answered with 5xx` }
+  }
+  if (outlier.consecutiveErrors > 0 && state.consecutiveErrors >= outlier.consecutiveErrors) {
+    return { cause: 'consecutive_errors', reason: `${state.consecutiveErrors} attempts in a row failed to connect, were reset or timed out` }
+  }
+  return undefined
+}
+
+/** Too many failures for the requests of an interval? */
+export function rateOf ({ requests, failures }: Judgement, outlier: OutlierSettings): Grievance | undefined {
+  if (outlier.failureRate === 0 || requests < outlier.minRequests || failures / requests < outlier.failureRate) return undefined
+  return { cause: 'failure_rate', reason: `${failures} of ${requests} requests failed in ${outlier.interval / 1000} s` }
+}
