@@ -7,12 +7,17 @@ import type { Grievance } from './verdict.js'
 export class Judgement {
   requests = 0
   failures = 0
+  /** Requests that did not fail, and the sum of their times to first byte (ms). */
+  answered = 0
+  waited = 0
   multiplier = 0
 
   /** Another interval begins. */
   restart (): void {
     this.requests = 0
     this.failures = 0
+    this.answered = 0
+    this.waited = 0
   }
 }
 
@@ -34,6 +39,14 @@ export function count (state: PeerState, outcome: Outcome): void {
   const judgement = judgementOf(state)
   judgement.requests++
   if (isFailure(outcome)) judgement.failures++
+  else if ('status' in outcome) wait(judgement, outcome.ttfb ?? outcome.ms)
+}
+
+/** A time that is none, which others may tell, would spoil the sum. */
+function wait (judgement: Judgement, ms: number): void {
+  if (!(ms >= 0 && ms < Infinity)) return
+  judgement.answered++
+  judgement.waited += ms
 }
 
 /** Counts equal failures in a row. */

@@ -3,15 +3,18 @@ import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
 import { attempt, restore } from './ejection.js'
 import { judgementOf, rateOf, streakOf } from './judgement.js'
+import { slowOf } from './latency.js'
 import type { Rounds } from './rounds.js'
 import type { Verdict } from './verdict.js'
 
 /** Ends an interval: judges what it came to, forgives one earlier ejection for a healthy one. O(peers that had requests). */
 export function sweep (service: Service, rounds: Rounds, outlier: OutlierSettings, now: number, random: () => number): Verdict[] {
   const verdicts: Verdict[] = []
+  // All of them before any is judged: who is slow is so by comparison.
+  const slow = slowOf(rounds.judged, outlier)
   for (const state of rounds.judged) {
     const judgement = judgementOf(state)
-    const grievance = rateOf(judgement, outlier)
+    const grievance = rateOf(judgement, outlier) ?? slow.get(state)
     judgement.restart()
     if (state.ejected !== null) continue
     if (grievance !== undefined) {

@@ -2,7 +2,7 @@ import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 
 /** For what a peer may be ejected: the rule that it broke. */
-export type EjectionCause = 'consecutive_5xx' | 'consecutive_errors' | 'failure_rate' | 'probe_failed'
+export type EjectionCause = 'consecutive_5xx' | 'consecutive_errors' | 'failure_rate' | 'latency' | 'probe_failed'
 
 /**
  * What a verdict comes from, for machines. Beside the rules: an ejection's time is over, its one request succeeded, the
