@@ -36,6 +36,9 @@ import { Syncer, type Change } from './syncer/syncer.js'
 /** The interval's bounds (ms): a tenth of the shortest duration that anybody set, within these. */
 const SLOWEST_TICK = 100
 
+/** What somebody should look into. */
+const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
+
 /** The composition root: makes the parts, hands news from one to the next, owns the one interval. */
 class Composition implements Gateway {
   readonly settings: Settings
@@ -156,6 +159,7 @@ class Composition implements Gateway {
     for (const service of this.store.services.values()) {
       for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
       this.picker.step(service, at)
+      if (this.#health.mayTurn(service)) this.#publish(this.#health.turn(service, this.picker.plan(service, at).panic, at))
       this.#check(service, at)
     }
     this.waiters.check()
@@ -182,8 +186,9 @@ class Composition implements Gateway {
   #publish (verdict: Verdict | undefined): void {
     if (verdict === undefined || this.#closed) return
     const { action, service, peer, reason } = verdict
-    const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
-    this.#log[level]({ verdict }, `${service} ${peer}: ${action}, ${reason}`)
+    const level = BAD_NEWS.has(action) ? 'warn' : 'info'
+    const whom = peer === null ? service : `${service} ${peer}`
+    this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
     this.journal.add(service, { at: verdict.since, peer, event: action, reason })
   }
 }

@@ -1,6 +1,7 @@
 import type { Peer, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { CheckSettings } from '../store/settings.js'
+import { roundsOf } from './rounds.js'
 import { verdictOn, type Verdict } from './verdict.js'
 
 /** One active check that is due: what to ask of whom. `path` is null for a check by connecting. */
@@ -36,6 +37,7 @@ export function admit (service: Service, state: PeerState, isNew: boolean, boot:
     if (state.check === 'none') return
     state.check = 'none'
     state.checkReason = null
+    roundsOf(service).failing.delete(state)
     state.lastCheck = null
   } else if (state.check === 'none') {
     state.check = isNew && !boot ? 'probing' : 'unchecked'
@@ -65,6 +67,7 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
   const was = state.check
   state.check = 'passing'
   state.checkReason = null
+  roundsOf(service).failing.delete(state)
   state.settledAt = now
   // Who was out starts slowly and with a clean sheet; a newcomer's ramp counts from when it was first seen.
   if (was === 'failing') {
@@ -81,6 +84,7 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
 function fail (service: Service, state: PeerState, reason: string, now: number): Verdict {
   state.check = 'failing'
   state.checkReason = { reason, since: now, until: null }
+  roundsOf(service).failing.add(state)
   service.touch()
   return verdictOn(service, state, 'down', 'checks', reason, now)
 }

@@ -5,6 +5,7 @@ import type { Service } from '../store/service.js'
 import { admit, conclude, type CheckAnswer, type CheckTask } from './checks.js'
 import { release } from './ejection.js'
 import { observe, prove } from './outlier.js'
+import { mayTurn, turn } from './panic.js'
 import { roundsOf } from './rounds.js'
 import { end, enlist, isBehind, start, strike } from './schedule.js'
 import { forget, sweep } from './sweep.js'
@@ -29,9 +30,8 @@ export class Health {
 
   /** A peer was removed: nothing more is due of it. */
   drop (service: Service, state: PeerState): void {
-    const { judged, ejected } = roundsOf(service)
-    judged.delete(state)
-    ejected.delete(state)
+    const { judged, ejected, failing } = roundsOf(service)
+    for (const set of [judged, ejected, failing]) set.delete(state)
     strike(service, state)
   }
 
@@ -63,6 +63,16 @@ export class Health {
     if (now < rounds.sweptAt + outlier.interval) return verdicts
     rounds.sweptAt = now
     return [...verdicts, ...sweep(service, rounds, outlier, now, this.#random)]
+  }
+
+  /** Whether panic may have begun or ended; then `turn` wants to know. O(1). */
+  mayTurn (service: Service): boolean {
+    return mayTurn(service)
+  }
+
+  /** Health of the service is ignored just now, or it is not. */
+  turn (service: Service, isPanic: boolean, now: number): Verdict | undefined {
+    return turn(service, isPanic, now)
   }
 
   /**

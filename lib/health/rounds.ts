@@ -15,6 +15,8 @@ export class Rounds {
   readonly judged = new Set<PeerState>()
   /** Who is ejected, half-open ones included. */
   readonly ejected = new Set<PeerState>()
+  /** Whom active checks have found down. */
+  readonly failing = new Set<PeerState>()
   /** The stamp at which the ejected were looked at last, and when the first of them may prove itself. */
   releasedStamp = -1
   releaseAt = Infinity
@@ -25,6 +27,9 @@ export class Rounds {
   queuedFor: CheckSettings | false = false
   /** How many checks are under way. */
   checking = 0
+  /** What was told of the service last, and the stamp up to which nothing else can be so. */
+  isPanic = false
+  watchedStamp = -1
 }
 
 /** The rounds of a service, made on first use. */

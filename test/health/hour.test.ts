@@ -91,6 +91,7 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
     const hour = new Hour(seed, 6)
     const { world, world: { service } } = hour
     let told = 0
+    let isPanic = false
     const wrong = new Set<string>()
     const check = (holds: boolean, what: string): void => { if (!holds) wrong.add(what) }
     hour.run(() => {
@@ -101,8 +102,10 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
         const what = `${action} ${peer}: ${reason}`
         check(name === 'shop' && reason.length > 5 && since <= world.now, what)
         check(!['eject', 'spare', 'down'].includes(action) || /\d|the probing request failed \((status \d+|connect)\)/.test(reason), `no numbers: ${what}`)
+        if (peer === null) check(action === (isPanic ? 'calm' : 'panic'), `told twice: ${what}`)
+        isPanic = peer === null ? action === 'panic' : isPanic
         check((until !== null && until > since && until - since <= 360_000) === (action === 'eject'), `until: ${what}`)
-        check(action !== 'eject' || !(since - (hour.missingSince.get(peer) ?? Infinity) > INTERVAL), `for 404: ${what}`)
+        check(action !== 'eject' || !(since - (hour.missingSince.get(String(peer)) ?? Infinity) > INTERVAL), `for 404: ${what}`)
         check(!(action === 'eject' && wanted.length === 1 && wanted[0]?.peer.id === peer), `the only peer: ${what}`)
       }
       for (const state of states) {
@@ -111,13 +114,15 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
         check(['healthy', 'unknown'].includes(word) === (reason === null), `${word} without a reason`)
         check(state.inflight === 0 && (state.probe === null), 'something is still under way')
       }
-      const word = serviceCondition(service, world.picker.plan(service, world.now).panic).state
+      const { panic } = world.picker.plan(service, world.now)
+      check(panic === isPanic, `panic is ${panic}, and ${isPanic} was told`)
+      const word = serviceCondition(service, panic).state
       check(word !== 'healthy' || states.some(isEligible), 'green with all out')
       check(wanted.length > 0 || word === 'empty', 'red on purpose')
     })
     t.same([...wrong], [], `seed ${seed}`)
     const kinds = new Set(world.verdicts.map(({ action }) => action))
-    t.same([...kinds].sort(), ['down', 'eject', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
+    t.same([...kinds].sort(), ['calm', 'down', 'eject', 'panic', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
     t.ok(hour.served > 50_000 && hour.unserved < hour.served / 100, `${hour.served} served, ${hour.unserved} not`)
   }
 })

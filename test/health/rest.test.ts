@@ -37,7 +37,7 @@ t.test('a tick passes over the peers when something is due, and not otherwise', 
   t.equal(passes(world, () => tickFor(world, 100)), 1, 'once for an override that ends')
   t.equal(passes(world, () => { for (let i = 0; i < 20; i++) world.tell(`p${i}`, BAD, 5) }), 1, 'once for the guard of a wave of ejections')
   t.equal(roundsOf(world.service).ejected.size, 20)
-  t.equal(passes(world, () => tickFor(world, 100)), 20, 'each of them looks for somebody else: the first that is asked')
+  t.equal(passes(world, () => tickFor(world, 100)), 21, 'each of them looks for somebody else, the first that is asked; and once to see whether it is panic')
   t.equal(passes(world, () => tickFor(world, 29_800)), 0)
 })
 
