@@ -1,4 +1,5 @@
 import type { Outcome } from '../logger/outcome.js'
+import { follow } from '../store/clock.js'
 import { expire } from '../store/overrides.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
@@ -50,6 +51,7 @@ export class Health {
    * peers there are.
    */
   tick (service: Service, now: number): Verdict[] {
+    follow(service, now)
     expire(service, now)
     const { outlier } = service.settings
     const rounds = roundsOf(service)
@@ -59,9 +61,10 @@ export class Health {
     }
     const verdicts = release(service, rounds, now)
     // The first call only starts the interval.
-    rounds.sweptAt ??= now
-    if (now < rounds.sweptAt + outlier.interval) return verdicts
-    rounds.sweptAt = now
+    const at = now + service.rewound
+    rounds.sweptAt ??= at
+    if (at < rounds.sweptAt + outlier.interval) return verdicts
+    rounds.sweptAt = at
     return [...verdicts, ...sweep(service, rounds, outlier, now, this.#random)]
   }
 
@@ -80,12 +83,12 @@ export class Health {
    * waited longest goes first, so that slow checks of many peers leave nobody out.
    */
   due (service: Service, now: number): CheckTask[] {
-    return start(service, now, this.#random)
+    return start(service, now + service.rewound, this.#random)
   }
 
   /** Whether checks were due at `now` and half of those under way have ended: then it is worth to ask what is due again. */
   isBehind (service: Service, now: number): boolean {
-    return isBehind(service, now)
+    return isBehind(service, now + service.rewound)
   }
 
   /** A check has ended with `answer`. */

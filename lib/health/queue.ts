@@ -1,6 +1,6 @@
 import type { PeerState } from '../store/peer.js'
 
-/** A peer's checks. Points in time are epoch ms. */
+/** A peer's checks. Points in time are ms by the clock that never goes back (`Service.rewound`). */
 export class Schedule {
   readonly state: PeerState
   /** What to ask; null for connecting. */

@@ -9,7 +9,7 @@ import { Queue } from './queue.js'
  * same however many peers do well. A peer leaves these sets when it is removed.
  */
 export class Rounds {
-  /** When the running interval of outlier detection began; null while there is none. */
+  /** When the running interval of outlier detection began, by the clock that never goes back; null while there is none. */
   sweptAt: number | null = null
   /** Of whom something was counted since, or is remembered that a healthy interval forgives. */
   readonly judged = new Set<PeerState>()

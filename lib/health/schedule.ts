@@ -46,19 +46,19 @@ function arrange (service: Service, rounds: Rounds): void {
   if (service.settings.check !== false) for (const state of service.peers.values()) enlist(service, state)
 }
 
-/** Starts the checks that are due at `now` as far as there is room; each must be concluded. O(due × log n). */
-export function start (service: Service, now: number, random: () => number): CheckTask[] {
+/** Starts the checks that are due at `at` as far as there is room; each must be concluded. O(due × log n). */
+export function start (service: Service, at: number, random: () => number): CheckTask[] {
   const { check: settings } = service.settings
   const rounds = roundsOf(service)
   if (rounds.queuedFor !== settings) arrange(service, rounds)
   if (settings === false) return []
   const tasks: CheckTask[] = []
-  for (let next = rounds.queue.first; next !== undefined && next.dueAt <= now && rounds.checking < settings.concurrency; next = rounds.queue.first) {
+  for (let next = rounds.queue.first; next !== undefined && next.dueAt <= at && rounds.checking < settings.concurrency; next = rounds.queue.first) {
     rounds.queue.remove(next)
     rounds.checking++
     // The first interval is a random part of one, which spreads peers that came together.
     next.part = next.startedAt === -Infinity ? random() : 1 + settings.jitter * (2 * random() - 1)
-    next.startedAt = now
+    next.startedAt = at
     next.isRunning = true
     const { state, path } = next
     tasks.push({ service, state, peer: state.peer, settings, path })
@@ -66,11 +66,11 @@ export function start (service: Service, now: number, random: () => number): Che
   return tasks
 }
 
-/** Whether checks were due at `now` and half of those under way have ended: then it is worth to ask what is due again. */
-export function isBehind (service: Service, now: number): boolean {
+/** Whether checks were due at `at` and half of those under way have ended: then it is worth to ask what is due again. */
+export function isBehind (service: Service, at: number): boolean {
   const { check } = service.settings
   const { queue, checking } = roundsOf(service)
-  return check !== false && checking <= check.concurrency / 2 && queue.first !== undefined && queue.first.dueAt <= now
+  return check !== false && checking <= check.concurrency / 2 && queue.first !== undefined && queue.first.dueAt <= at
 }
 
 /** A check has ended: the next one is to come. */

@@ -15,6 +15,9 @@ export class Service {
   /** Identity → state, in order of arrival. */
   readonly peers = new Map<string, PeerState>()
   stamp = 0
+  /** The time at the last tick (epoch ms), and how far the clock has gone back in all: what is added to it never does. */
+  clock = -Infinity
+  rewound = 0
   /** The picker's: when the first of its peers may no longer be held off; Infinity when none is. */
   heldUntil = Infinity
   /** When the first of its peers' overrides may end; Infinity when there is none. */
