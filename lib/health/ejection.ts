@@ -2,7 +2,7 @@ import { inRotation } from '../store/condition.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
-import { judgementOf } from './judgement.js'
+import { judgementOf, record } from './judgement.js'
 import { censusOf, roundsOf, type Rounds } from './rounds.js'
 import { verdictOn, type Cause, type Grievance, type Verdict } from './verdict.js'
 
@@ -37,7 +37,9 @@ export function attempt (service: Service, state: PeerState, outlier: OutlierSet
   }
   const known = state.spared !== null
   state.spared = { reason: `${grievance.reason}; kept because ${guard}`, since: state.spared?.since ?? now, until: null }
-  return known ? undefined : verdictOn(service, state, 'spare', grievance.cause, state.spared.reason, now)
+  if (known) return undefined
+  record(state, 'spare', grievance.cause)
+  return verdictOn(service, state, 'spare', grievance.cause, state.spared.reason, now)
 }
 
 /** Takes it out, guards or not. */
@@ -48,6 +50,7 @@ export function eject (service: Service, state: PeerState, outlier: OutlierSetti
   const until = now + length * (1 + JITTER * (2 * random() - 1))
   state.ejected = { reason, since: now, until }
   state.ejections++
+  record(state, 'eject', cause)
   state.halfOpen = false
   state.spared = null
   state.consecutive5xx = 0

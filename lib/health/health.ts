@@ -93,7 +93,7 @@ export class Health {
 
   /** A check has ended with `answer`. */
   conclude (task: CheckTask, answer: CheckAnswer, now: number): Verdict | undefined {
-    end(task)
+    end(task, answer.ok)
     return conclude(task, answer, now)
   }
 }

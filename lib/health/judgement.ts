@@ -1,9 +1,11 @@
 import type { Outcome } from '../logger/outcome.js'
 import type { PeerState } from '../store/peer.js'
 import type { OutlierSettings } from '../store/settings.js'
-import type { Grievance } from './verdict.js'
+import type { EjectionCause, Grievance } from './verdict.js'
 
-/** What is counted of a peer between two sweeps, and how often it was ejected lately. */
+type Counts = Record<'eject' | 'spare', Map<EjectionCause, number>>
+
+/** What is counted of a peer between two sweeps, how often it was ejected lately, and what was made of it in all. */
 export class Judgement {
   requests = 0
   failures = 0
@@ -11,6 +13,8 @@ export class Judgement {
   answered = 0
   waited = 0
   multiplier = 0
+  /** How often what came of which rule, since the peer was first seen; null while nothing has. */
+  counts: Counts | null = null
 
   /** Another interval begins. */
   restart (): void {
@@ -19,6 +23,19 @@ export class Judgement {
     this.answered = 0
     this.waited = 0
   }
+}
+
+/** It was ejected, or a guard refused that. */
+export function record (state: PeerState, action: keyof Counts, cause: EjectionCause): void {
+  const judgement = judgementOf(state)
+  judgement.counts ??= { eject: new Map(), spare: new Map() }
+  const counts = judgement.counts[action]
+  counts.set(cause, (counts.get(cause) ?? 0) + 1)
+}
+
+/** How often the peer was ejected, or a guard refused that, by the rule that it broke. */
+export function judgementCounts (state: PeerState, action: keyof Counts): Iterable<readonly [EjectionCause, number]> {
+  return state.judgement instanceof Judgement && state.judgement.counts !== null ? state.judgement.counts[action] : []
 }
 
 /** What is counted of a peer, made on first use. */

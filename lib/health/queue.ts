@@ -13,10 +13,18 @@ export class Schedule {
   isRunning = false
   /** The queue's: where in it, -1 for nowhere. */
   place = -1
+  /** How they ended, since the peer was first seen. */
+  ok = 0
+  failed = 0
 
   constructor (state: PeerState) {
     this.state = state
   }
+}
+
+/** How many checks of the peer have ended how; nothing when it was never checked. */
+export function checkCounts ({ schedule }: PeerState): Iterable<readonly ['ok' | 'failed', number]> {
+  return schedule instanceof Schedule && schedule.ok + schedule.failed > 0 ? [['ok', schedule.ok], ['failed', schedule.failed]] : []
 }
 
 /**

@@ -73,9 +73,12 @@ export function isBehind (service: Service, at: number): boolean {
   return check !== false && checking <= check.concurrency / 2 && queue.first !== undefined && queue.first.dueAt <= at
 }
 
-/** A check has ended: the next one is to come. */
-export function end ({ service, state }: CheckTask): void {
+/** A check has ended, well or not: the next one is to come. */
+export function end ({ service, state }: CheckTask, isOk: boolean): void {
   roundsOf(service).checking--
-  scheduleOf(state).isRunning = false
+  const schedule = scheduleOf(state)
+  schedule.isRunning = false
+  if (isOk) schedule.ok++
+  else schedule.failed++
   if (!state.isRemoved) enlist(service, state)
 }

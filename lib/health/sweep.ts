@@ -37,7 +37,9 @@ function isDone (state: PeerState): boolean {
 /** Outlier detection was turned off: takes everybody back and forgets what was counted. O(peers concerned), once. */
 export function forget (service: Service, rounds: Rounds, now: number): Verdict[] {
   for (const state of rounds.judged) {
-    state.judgement = null
+    const judgement = judgementOf(state)
+    judgement.restart()
+    judgement.multiplier = 0
     state.spared = null
   }
   rounds.judged.clear()

@@ -6,8 +6,8 @@ import type { Service } from './service.js'
  * `ejected` are health's; `probing` waits for its first proof; `warming` ramps up; `degraded` fails, or asked to
  * be left alone, but is still in.
  */
-export type PeerWord =
-  'maintenance' | 'draining' | 'down' | 'ejected' | 'probing' | 'warming' | 'degraded' | 'healthy' | 'unknown'
+export const PEER_WORDS = ['maintenance', 'draining', 'down', 'ejected', 'probing', 'warming', 'degraded', 'healthy', 'unknown'] as const
+export type PeerWord = typeof PEER_WORDS[number]
 
 export type ServiceWord = 'healthy' | 'degraded' | 'panic' | 'down' | 'empty'
 
