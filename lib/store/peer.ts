@@ -108,6 +108,8 @@ export class PeerState {
   /** Store. When this gateway first saw the peer, and when the registry last changed its word on it. */
   readonly joinedAt: number
   registeredAt: number
+  /** Store. The registry no longer has it: what still comes of it is about nobody. */
+  isRemoved = false
   /** Health. Since when nothing has spoken against it. */
   settledAt: number
   /** Store sets it for newcomers, health for returning peers: where the slow-start ramp begins, or null. */
@@ -162,6 +164,7 @@ export class PeerState {
   /** The logger's, health's and the transport's own records, made on first use; they know their own by `instanceof`. */
   statistics: object | null = null
   judgement: object | null = null
+  schedule: object | null = null
   connections: object | null = null
 
   constructor (peer: Peer, joinedAt: number, rampFrom: number | null) {
