@@ -1,5 +1,6 @@
 import { judgementCounts } from '../health/judgement.js'
 import { checkCounts } from '../health/queue.js'
+import { waitingIn } from '../picker/queue.js'
 import { conditionOf, isEligible, PEER_WORDS } from '../store/condition.js'
 import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
@@ -17,6 +18,7 @@ interface Row {
 export function * peerMetrics (gateway: Gateway): Generator<string, void> {
   const rows = gateway.store.sorted().map(rowOf)
   yield * family('panic', 'gauge', 'Whether health is ignored because too few peers of the service are healthy.', panics(gateway, rows))
+  yield * family('requests_queued', 'gauge', 'Requests that wait until a peer of the service has room.', rows.map(({ service, labels }) => ({ labels, value: waitingIn(service) })))
   yield * family('peer_state', 'gauge', 'How the peer is: 1 for the state it is in.', words(rows))
   yield * family('peer_eligible', 'gauge', 'Whether the peer would be picked if there were no panic.', each(rows, state => Number(isEligible(state))))
   yield * family('peer_weight', 'gauge', 'Weight as registered, and after slow start and overrides.', weights(gateway, rows))
