@@ -2,6 +2,7 @@ import type { Outcome } from '../../logger/outcome.js'
 import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
+import { weightsOf } from './weights.js'
 
 /** After this time a latency counts a third, ms: what was slow is tried again before long. */
 const DECAY = 10_000
@@ -36,7 +37,7 @@ export class P2cEwma implements Balancer {
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#weights = Float64Array.from(candidates, ({ weight }) => weight)
+    this.#weights = weightsOf(candidates)
     this.#table = new AliasTable(this.#weights, this.#random)
   }
 
