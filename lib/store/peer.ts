@@ -129,6 +129,8 @@ export class PeerState {
   /** Two choices. Peak-sensitive mean of its times to first byte (ms), as of when (epoch ms); 0 and 0 while unknown. */
   latency = 0
   latencyAt = 0
+  /** Two choices. Failures in a row, as far as they are counted. */
+  failures = 0
   /** Picker. The one request (its pick) under way that may prove a half-open peer. */
   probe: object | null = null
   /** Picker sets it when that request ends, health clears it when it has judged. */

@@ -1,6 +1,7 @@
 import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { PlaceHeap } from './heap.js'
+import { weightsOf } from './weights.js'
 
 /**
  * The peer with the least to do: the smallest (requests in flight + 1) / weight of all (as nginx's `least_conn` and
@@ -21,13 +22,13 @@ export class LeastRequests implements Balancer {
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#weights = Float64Array.from(candidates, ({ weight }) => weight)
+    this.#weights = weightsOf(candidates)
     this.#states.forEach((state, place) => {
       state.place = place
       if (state.turn === 0) state.turn = this.#random() - 1
       this.#turn = Math.max(this.#turn, state.turn)
     })
-    const loads = Float64Array.from(candidates, ({ state: { inflight }, weight }) => (inflight + 1) / weight)
+    const loads = Float64Array.from(this.#states, ({ inflight }, place) => (inflight + 1) / (this.#weights[place] as number))
     this.#heap = new PlaceHeap(loads, Float64Array.from(this.#states, ({ turn }) => turn))
   }
 
