@@ -14,21 +14,34 @@ export class Deadlines {
   /** Turns that each has had by its next one, fractions of the first included. */
   readonly #turns: Float64Array
   #picks = 0
+  /** When the last turn was, of those who were not late. */
+  #time = -Infinity
+  /** Somebody whose turn it was could not be taken. */
+  #someoneMissed = false
 
   /** `due`: how many turns each place waits for its first one, 0 … 1 as a rule; less for who is owed some. Taken over. */
   constructor (weights: Float64Array, due: Float64Array) {
     this.#weights = weights
     this.#total = weights.reduce((total, weight) => total + weight, 0)
     this.#turns = due
-    this.#heap = new PlaceHeap(due.map((turns, place) => turns / (weights[place] as number)), new Float64Array(due.length))
+    // Turns at the same moment are in one order, or a cycle would not be like the one before.
+    this.#heap = new PlaceHeap(due.map((turns, place) => turns / (weights[place] as number)), Float64Array.from(due, (_, place) => place))
   }
 
   /** Whose turn it is, of those that `mayTake` allows, `states` by place; -1 when there is none. */
   next (states: readonly PeerState[], mayTake?: MayTake): number {
-    const place = mayTake === undefined ? this.#heap.first : this.#heap.firstOf(states, mayTake)
+    const { first, keys } = this.#heap
+    const place = mayTake === undefined ? first : this.#heap.firstOf(states, mayTake)
     if (place === -1) return -1
-    this.#turns[place] = Math.max(this.#turns[place] as number, this.#earliest(place)) + 1
-    this.#heap.keys[place] = (this.#turns[place] as number) / (this.#weights[place] as number)
+    if (place !== first) this.#someoneMissed = true
+    const weight = this.#weights[place] as number
+    const time = keys[place] as number
+    // Who was passed over has his turn now, and is owed no others.
+    if (time < this.#time) this.#turns[place] = this.#time * weight
+    else this.#time = time
+    const turns = (this.#turns[place] as number) + 1
+    this.#turns[place] = turns
+    keys[place] = turns / weight
     this.#heap.moved(place)
     this.#picks++
     return place
@@ -36,19 +49,9 @@ export class Deadlines {
 
   /** How many turns `place` waits for its next one. */
   due (place: number): number {
-    return (this.#turns[place] as number) - this.#time * (this.#weights[place] as number)
-  }
-
-  get #time (): number {
-    return this.#picks / this.#total
-  }
-
-  /**
-   * Who was passed over for long is not owed all of that. Without being passed over nobody is as late as this: up to a
-   * time t there are less than t × the sum of weights + n turns.
-   */
-  #earliest (place: number): number {
     const weight = this.#weights[place] as number
-    return (this.#time - (this.#weights.length / this.#total)) * weight - 1
+    const turns = this.#turns[place] as number
+    // What picks are worth in time is known only while everybody has had his turns.
+    return this.#someoneMissed ? Math.max(0, turns - this.#time * weight) : turns - this.#picks / this.#total * weight
   }
 }

@@ -16,7 +16,7 @@ export class Own implements Balancer {
   readonly #standIn: RoundRobin
   #candidates: readonly Candidate[] = []
   #states: ReadonlySet<PeerState> = new Set()
-  /** What it did wrong last; null while it does well. */
+  /** What it did wrong since it last chose well; null when nothing. */
   trouble: string | null = null
 
   constructor (object: Balancer, random: () => number) {
@@ -32,36 +32,53 @@ export class Own implements Balancer {
   }
 
   pick (now: number, key: string | null, mayTake?: MayTake): PeerState | undefined {
-    const chosen = this.#ask(() => {
+    try {
       this.#tell()
-      const state = this.#object.pick(now, key, mayTake)
-      if (state === undefined || (this.#states.has(state) && (mayTake === undefined || mayTake(state)))) return { state }
-      throw new Error('it chose a peer that may not be chosen')
-    })
-    return chosen === undefined ? this.#standIn.pick(now, key, mayTake) : chosen.state
+      const state = this.#heed(this.#object.pick(now, key, mayTake))
+      if (state !== undefined && !(this.#states.has(state) && mayTake?.(state) !== false)) throw new Error('it chose a peer that may not be chosen')
+      this.trouble = null
+      return state
+    } catch (error) {
+      this.trouble = wordsOf(error)
+      return this.#standIn.pick(now, key, mayTake)
+    }
   }
 
   opened (state: PeerState): void {
-    this.#ask(() => this.#object.opened?.(state))
+    this.#try(() => this.#object.opened?.(state))
   }
 
   closed (state: PeerState, outcome: Outcome, now: number): void {
-    this.#ask(() => this.#object.closed?.(state, outcome, now))
+    this.#try(() => this.#object.closed?.(state, outcome, now))
   }
 
   #tell (): void {
     if (told.get(this.#object) === this) return
-    this.#object.rebuild(this.#candidates)
+    // A list of its own: it may sort it, or empty it.
+    this.#heed(this.#object.rebuild([...this.#candidates]))
     told.set(this.#object, this)
   }
 
-  #ask<T> (question: () => T): T | undefined {
+  #try (call: () => unknown): void {
     try {
-      const answer = question()
-      return answer
+      this.#heed(call())
     } catch (error) {
-      this.trouble = error instanceof Error ? error.message : String(error)
-      return undefined
+      this.trouble = wordsOf(error)
     }
+  }
+
+  /** It may be written with `async`: a promise that failed and that nobody listens to would end the process. */
+  #heed<T> (answer: T): T {
+    if (answer instanceof Promise) answer.catch((error: unknown) => { this.trouble = wordsOf(error) })
+    return answer
+  }
+}
+
+/** What was thrown may be anything, also what fails when it is made a text. */
+function wordsOf (error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'it threw what cannot be told'
   }
 }
