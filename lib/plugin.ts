@@ -180,6 +180,8 @@ class Composition implements Gateway {
 
   async #run (task: CheckTask): Promise<void> {
     const answer = await this.#checker.run(task)
+    // What was cut off says nothing, and nobody waits for a next one.
+    if (this.#closed) return
     const at = now()
     this.#publish(this.#health.conclude(task, answer, at))
     if (this.#health.isBehind(task.service, at)) this.#check(task.service, at)

@@ -123,3 +123,13 @@ t.test('checks: by connecting, by status, in time, with the own agent and host',
   await until(() => /connecting: connect ECONNREFUSED/.test(view(tcp, mute).check?.error ?? ''), { what: 'the refused connection' })
   t.equal(view(tcp, mute).state, 'down')
 })
+
+t.test('closed, it asks nobody any more, however many wait for their check', async t => {
+  const peers = await Promise.all(Array.from({ length: 5 }, async () => await startPeer(t, { handler: () => {} })))
+  const gateway = await gatewayFor(t, peers, { check: { path: '/up', interval: 20, timeout: 60_000, concurrency: 2 } })
+  const asked = () => peers.reduce((sum, { hits }) => sum + hits, 0)
+  await until(() => asked() === 2, { what: 'two checks under way' })
+  await gateway.app.close()
+  await until(() => peers.every(({ connections }) => connections === 0), { what: 'their end' })
+  t.equal(asked(), 2)
+})
