@@ -58,7 +58,7 @@ export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Ve
     return pass(service, state, streak, now)
   }
   if (!answer.ok && state.check !== 'failing' && -streak >= settings.fall) {
-    return fail(service, state, `${-streak} checks failed in a row: ${answer.error ?? 'no answer'}`, now)
+    return fail(service, state, `${checksThat('failed', -streak)}: ${answer.error ?? 'no answer'}`, now)
   }
   return undefined
 }
@@ -77,7 +77,7 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
   }
   service.touch()
   if (was === 'unchecked') return undefined
-  const reason = was === 'probing' ? 'the first check passed' : `${streak} checks passed in a row`
+  const reason = was === 'probing' ? 'the first check passed' : checksThat('passed', streak)
   return verdictOn(service, state, 'up', 'checks', reason, now)
 }
 
@@ -87,4 +87,8 @@ function fail (service: Service, state: PeerState, reason: string, now: number):
   roundsOf(service).failing.add(state)
   service.touch()
   return verdictOn(service, state, 'down', 'checks', reason, now)
+}
+
+function checksThat (ended: 'failed' | 'passed', n: number): string {
+  return n === 1 ? `the last check ${ended}` : `${n} checks ${ended} in a row`
 }

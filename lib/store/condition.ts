@@ -79,7 +79,7 @@ function standingOf (state: PeerState, as: As): Condition {
   if (state.heldOff !== null) return as('degraded', state.heldOff)
   if (state.spared !== null) return as('degraded', state.spared)
   if (state.lastCheck !== null && !state.lastCheck.ok) {
-    return as('degraded', `the last ${-state.lastCheck.streak} checks failed: ${state.lastCheck.error ?? ''}`)
+    return as('degraded', `${-state.lastCheck.streak === 1 ? 'the last check' : `the last ${-state.lastCheck.streak} checks`} failed: ${state.lastCheck.error ?? ''}`)
   }
   const failing = Math.max(state.consecutive5xx, state.consecutiveErrors)
   if (failing >= DEGRADED_AFTER) return as('degraded', `the last ${failing} requests failed`)

@@ -131,7 +131,7 @@ t.test('a check without a reason, and what the last one saw', async t => {
   const world = worldOf({ fall: 1 })
   world.put('a')
   for (const task of world.due()) world.conclude(task, { ok: false, status: null, ms: 1000, error: null })
-  t.equal(conditionOf(world.state('a')).reason, '1 checks failed in a row: no answer')
+  t.equal(conditionOf(world.state('a')).reason, 'the last check failed: no answer')
   t.same(world.state('a').lastCheck, { at: world.now, ok: false, status: null, ms: 1000, error: null, streak: -1 })
 })
 

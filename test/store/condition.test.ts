@@ -166,7 +166,7 @@ t.test('small things that are not yet worth a word', async t => {
   state.rampFrom = T0
   t.match(conditionOf(state), { state: 'unknown', eligible: true })
   state.lastCheck = { ...check(false, -1), error: null }
-  t.equal(conditionOf(state).reason, 'the last 1 checks failed: ')
+  t.equal(conditionOf(state).reason, 'the last check failed: ')
 })
 
 t.test('the three questions', async t => {
