@@ -119,7 +119,7 @@ t.test('each service has its own, made when somebody joins', async t => {
 
 t.test('whatever comes, leaves and is served: the order is kept, the bound as well', async t => {
   const step = fc.record({ kind: fc.constantFrom('join', 'join', 'leave', 'serve'), n: fc.nat(9), isChoosy: fc.boolean() })
-  fc.assert(fc.property(fc.array(step, { maxLength: 80 }), steps => {
+  fc.assert(fc.property(fc.array(step, { maxLength: 80, size: 'max' }), steps => {
     const queue = new Queue()
     const served: number[] = []
     let model: Array<{ id: number, isChoosy: boolean, waiting: Waiting }> = []
