@@ -36,6 +36,8 @@ export function cookieIn (field: string | string[] | undefined, name: string): s
   return undefined
 }
 
-function textOf (field: string | string[] | undefined): string | undefined {
-  return Array.isArray(field) ? field.join('; ') : field
+/** Text only: under a name like `constructor` an object of fields may hold something else. */
+function textOf (field: unknown): string | undefined {
+  if (Array.isArray(field)) return field.join('; ')
+  return typeof field === 'string' ? field : undefined
 }

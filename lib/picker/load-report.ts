@@ -43,7 +43,7 @@ export function readReport (text: string, before: LoadReport | null, now: number
   const fullest = named.size === 0 ? null : Math.max(...named.values())
   const weight = weightOf([application, cpu, fullest].find(part => part !== null && part > 0) ?? null, rps, eps)
   const goesOn = before !== null && before.weight > 0 && now - before.at < EXPIRATION
-  return { cpu, application, rps, eps, named, weight, at: now, since: goesOn ? before.since : now }
+  return { cpu, application, rps, eps, named, weight, at: now, since: goesOn ? Math.min(before.since, now) : now }
 }
 
 /** A peer has answered with this report. What cannot be read says nothing. */
@@ -58,21 +58,17 @@ export function takeReport (service: Service, state: PeerState, text: string, no
 }
 
 /**
- * Sets the weights that follow from reports: those of the registry for these peers in all, spread by what the reports
- * say. Of fewer than two peers nothing follows, and who does not report keeps the registry's weight. Returns whether
- * there are reports at all.
+ * Sets the weights that follow from reports for peers that share requests: those of the registry for them in all, spread
+ * by what the reports say. Of fewer than two peers nothing follows, and who does not report keeps the registry's weight.
  */
-export function weigh (states: readonly PeerState[], isUsed: boolean, now: number): boolean {
-  const heard = isUsed ? states.filter(({ load }) => load !== null && isCounted(load, now)) : []
-  const told = heard.length < 2 ? [] : heard
-  let [registered, reported] = [0, 0]
-  for (const { peer, load } of told) {
-    registered += peer.weight
-    reported += load?.weight ?? 0
-  }
-  for (const state of states) state.reportedWeight = null
-  for (const state of told) state.reportedWeight = registered * (state.load?.weight ?? 0) / reported
-  return isUsed && states.some(({ load }) => load !== null)
+export function weigh (states: readonly PeerState[], now: number): void {
+  const told = states.flatMap(state => state.load !== null && isCounted(state.load, now) ? [{ state, weight: state.load.weight }] : [])
+  if (told.length < 2) return
+  // By the largest first: peers may say anything, and a sum of huge ones would be no number.
+  const most = told.reduce((most, { weight }) => Math.max(most, weight), 0)
+  const reported = told.reduce((sum, { weight }) => sum + weight / most, 0)
+  const registered = told.reduce((sum, { state }) => sum + state.peer.weight, 0)
+  for (const { state, weight } of told) state.reportedWeight = registered * (weight / most / reported)
 }
 
 function isCounted (report: LoadReport, now: number): boolean {

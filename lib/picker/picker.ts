@@ -172,7 +172,7 @@ export class Picker {
     for (const { candidates, load } of levels) {
       const total = candidates.reduce((sum, { weight }) => sum + weight, 0)
       for (const { state, weight } of candidates) {
-        shares.set(state, { effective: weight, expectedShare: load * weight / total })
+        shares.set(state, { effective: weight, expectedShare: load * (weight / total) })
       }
     }
     return shares

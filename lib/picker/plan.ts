@@ -94,7 +94,9 @@ export function rebuild (plan: Plan, service: Service, place: Place, now: number
   if (veteran && !plan.veteran) for (const { state } of candidatesOf(plan)) state.rampFrom = null
   plan.veteran = veteran
   for (const state of wanted) state.ramp = veteran ? rampShare(state, settings.slowStart, now) : 1
-  plan.reported = weigh(wanted, settings.loadReports, now)
+  for (const state of wanted) state.reportedWeight = null
+  plan.reported = settings.loadReports && wanted.some(({ load }) => load !== null)
+  if (plan.reported) weighByRank(allowed, place.zone, now)
   plan.limit = settings.limits.maxInflight
   plan.bounded = plan.limit > 0 || allowed.some(state => state.peer.maxInflight > 0)
   plan.ramping = allowed.some(state => state.ramp < 1)
@@ -103,6 +105,12 @@ export function rebuild (plan: Plan, service: Service, place: Place, now: number
   level(plan, settings, place, states, takers)
   if (plan.levels.length > 1) share(plan.levels, wanted, place.zone)
   else if (plan.levels[0] !== undefined) plan.levels[0].load = 1
+}
+
+/** Load reports spread weights among peers that share requests: those of one rank. */
+function weighByRank (states: readonly PeerState[], zone: string | null, now: number): void {
+  const ranks = new Set(states.map(state => rankOf(state, zone)))
+  for (const rank of ranks) weigh(states.filter(state => rankOf(state, zone) === rank), now)
 }
 
 /** Spreads `takers` over the levels that `states` make, and tells the balancers. */
