@@ -4,7 +4,7 @@
  */
 import Fastify from 'fastify'
 import t from 'tap'
-import defaultExport, { upstreamEtcd } from '../lib/index.js'
+import defaultExport, { upstreamEtcd, type PeerView } from '../lib/index.js'
 
 t.test('one plugin under two names', async t => {
   t.type(upstreamEtcd, 'function')
@@ -34,6 +34,10 @@ export const good: Options[] = [
   { etcd: '', start: { wait: 0 } },
   { etcd: '', start: { onFail: 'throw' } },
   { etcd: '', balancer: 'round-robin', slowStart: { minWeight: 0.1, aggression: 1 }, panic: 0 },
+  { etcd: '', balancer: 'hash', hashKey: 'header:x-user', zone: 'eu-1', loadReports: true },
+  { etcd: '', balancer: 'p2c-ewma', sticky: { cookie: 'peer', secret: 'a secret of some length' }, limits: { maxInflight: 100, queue: 200, queueTimeout: 500 } },
+  { etcd: '', sticky: { cookie: 'peer', secret: ['the new secret', 'the old secret'] }, hashKey: request => request.ip, zone: null },
+  { etcd: '', balancer: { name: 'first', rebuild: candidates => { for (const { state, weight } of candidates) state.peer.id.repeat(weight) }, pick: (_now, _key, mayTake) => { mayTake?.({} as PeerView); return undefined } } },
   { etcd: '', check: false, outlier: false },
   { etcd: '', check: { interval: 5000, timeout: 1000, rise: 2, fall: 3, jitter: 0.2, concurrency: 32, userAgent: 'x' } },
   { etcd: '', check: { status: [[200, 399]], path: '/x', type: 'tcp' } },
@@ -80,6 +84,16 @@ export const bad: Options[] = [
   { etcd: '', start: { onFail: 'exit' } },
   // @ts-expect-error unknown algorithm
   { etcd: '', balancer: 'roundrobin' },
+  // @ts-expect-error a balancer has pick and rebuild
+  { etcd: '', balancer: { pick: () => undefined } },
+  // @ts-expect-error no form of a key
+  { etcd: '', hashKey: 'query:x' },
+  // @ts-expect-error false turns it off, true says nothing
+  { etcd: '', sticky: true },
+  // @ts-expect-error unknown name in a group
+  { etcd: '', limits: { inflight: 1 } },
+  // @ts-expect-error of the whole gateway
+  { etcd: '', services: { orders: { zone: 'a' } } },
   // @ts-expect-error unknown name in a group
   { etcd: '', slowStart: { length: 30 } },
   // @ts-expect-error false turns it off, true says nothing

@@ -27,7 +27,8 @@ function keyFor (service: Service, request: FastifyRequest, now: number): string
     }
   }
   const { ip, raw: { url = '/' }, headers } = request
-  return keyOf(typeof hashKey === 'function' ? 'ip' : hashKey, { uri: url, address: ip, field: name => headers[name] })
+  // Who comes by a socket of the file system has no address.
+  return keyOf(typeof hashKey === 'function' ? 'ip' : hashKey, { uri: url, address: ip || null, field: name => headers[name] })
 }
 
 function tell (service: Service, request: FastifyRequest, error: unknown, now: number): void {

@@ -95,7 +95,8 @@ export function rebuild (plan: Plan, service: Service, place: Place, now: number
   plan.veteran = veteran
   for (const state of wanted) state.ramp = veteran ? rampShare(state, settings.slowStart, now) : 1
   for (const state of wanted) state.reportedWeight = null
-  plan.reported = settings.loadReports && wanted.some(({ load }) => load !== null)
+  // Keys would move with every report.
+  plan.reported = settings.loadReports && settings.balancer !== 'hash' && wanted.some(({ load }) => load !== null)
   if (plan.reported) weighByRank(allowed, place.zone, now)
   plan.limit = settings.limits.maxInflight
   plan.bounded = plan.limit > 0 || allowed.some(state => state.peer.maxInflight > 0)

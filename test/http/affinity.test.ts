@@ -1,8 +1,11 @@
-import t, { type Test } from 'tap'
-import type { FastifyInstance } from 'fastify'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { fetch } from 'undici'
-import type { ServiceOptions } from '../../lib/index.js'
+import t, { type Test } from 'tap'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { Client, fetch } from 'undici'
+import upstreamEtcd, { type ServiceOptions } from '../../lib/index.js'
 import { startGateway, type SendOptions, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer } from '../fixtures/peer.js'
 
@@ -121,4 +124,25 @@ t.test('the dispatcher knows no client: by address, and by a function of a reque
     }
     t.equal(takers.size, 5)
   }
+})
+
+t.test('a client without an address, by a socket of the file system, is served by anybody', async t => {
+  const peers = await Promise.all(Array.from({ length: 3 }, () => startPeer(t)))
+  const folder = await mkdtemp(join(tmpdir(), 'affinity-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(upstreamEtcd, { peers: { shop: Object.fromEntries(peers.map(({ id }) => [id, {}])) }, balancer: 'hash', routes: [{ prefix: '/', service: 'shop' }] })
+  const socketPath = join(folder, 'gateway.sock')
+  await app.listen({ path: socketPath })
+  const client = new Client('http://gateway', { socketPath })
+  t.teardown(() => client.close())
+  const takers = new Set<unknown>()
+  for (let i = 0; i < 40; i++) {
+    const answer = await client.request({ path: '/', method: 'GET' })
+    await answer.body.dump()
+    t.equal(answer.statusCode, 200)
+    takers.add(answer.headers['x-peer'])
+  }
+  t.equal(takers.size, 3)
 })
