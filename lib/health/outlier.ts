@@ -1,5 +1,5 @@
 import type { Outcome } from '../logger/outcome.js'
-import { inRotation } from '../store/condition.js'
+import { inRotation, isHealthy } from '../store/condition.js'
 import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
@@ -95,7 +95,8 @@ export function sweep (service: Service, outlier: OutlierSettings, now: number, 
       if (verdict !== undefined) verdicts.push(verdict)
     } else if (streakReason(state, outlier) === undefined) {
       state.spared = null
-      state.judgement.multiplier = Math.max(0, state.judgement.multiplier - 1)
+      // An interval that checks kept it out of proves nothing.
+      if (isHealthy(state)) state.judgement.multiplier = Math.max(0, state.judgement.multiplier - 1)
     }
   }
   return verdicts
