@@ -40,6 +40,10 @@ const startNames = exactly(keysOf(startChecks))
 
 const start: Check<StartSettings> = (value, path, base) => layOver(startChecks, given(value, path, startNames), base)
 
+const zoneName = text(/^[^\p{Cc}]{1,256}$/u, 'the name of a zone, up to 256 characters, or null')
+
+const zone: Read<Settings['zone']> = (value, path) => value === null ? null : zoneName(value, path)
+
 const gateway: Checks<GatewaySettings> = {
   etcd,
   peers,
@@ -47,6 +51,7 @@ const gateway: Checks<GatewaySettings> = {
   format,
   snapshotFile,
   start,
+  zone,
   inspect,
   statsWindow: number({ min: 1, max: 3600, integer: true, unit: 's' })
 }
@@ -58,6 +63,7 @@ const defaults: GatewaySettings = {
   format: 'auto',
   snapshotFile: null,
   start: Object.freeze({ wait: 3000, onFail: 'degraded' }),
+  zone: null,
   inspect: inspectDefaults,
   statsWindow: 60
 }

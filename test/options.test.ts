@@ -85,6 +85,7 @@ t.test('the defaults are those of the contract', async (t) => {
     format: 'auto',
     snapshotFile: null,
     start: { wait: 3000, onFail: 'degraded' },
+    zone: null,
     service: serviceDefaults,
     services: new Map(),
     routes: [],
@@ -133,11 +134,11 @@ t.test('unknown names', async (t) => {
   const rows: Array<[string, string | null]> = [
     ['chekc', 'check'], ['ectd', 'etcd'], ['peer', 'peers'], ['keyprefix', 'keyPrefix'], ['key_prefix', 'keyPrefix'], ['rotues', 'routes'],
     ['outliers', 'outlier'], ['slow_strat', 'slow_start'], ['statWindow', 'statsWindow'],
-    ['prefix', null], ['limits', null], ['hashKey', null], ['sticky', null], ['', null]
+    ['hash_kye', 'hash_key'], ['prefix', null], ['', null]
   ]
   for (const [name, near] of rows) {
     t.match(refusal({ peers: {}, [name]: undefined }), near === null
-      ? `unknown option "${name}", known: etcd, peers, keyPrefix, format, snapshotFile, start, inspect, statsWindow, services, routes, balancer, slowStart, check,`
+      ? `unknown option "${name}", known: etcd, peers, keyPrefix, format, snapshotFile, start, zone, inspect, statsWindow, services, routes, balancer, hashKey, sticky, loadReports, slowStart, check,`
       : `unknown option "${name}", did you mean "${near}"?`)
   }
 })

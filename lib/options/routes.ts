@@ -93,8 +93,13 @@ function settle (name: string, routes: readonly RouteGiven[], base: ServiceSetti
   const settled = routes.reduce((settings, { found }) => layService(found, settings), base)
   for (const { found, path } of routes) {
     const again = layService(found, settled)
-    const key = serviceKeys.find((key) => JSON.stringify(again[key]) !== JSON.stringify(settled[key]))
+    const key = serviceKeys.find((key) => !isSame(again[key], settled[key]))
     if (key !== undefined) throw new OptionsError(`option "${path}.${key}" contradicts another route to service ${quote(name)}`)
   }
   return settled
+}
+
+/** Functions, and objects with functions, are the same only when they are one. */
+function isSame (a: unknown, b: unknown): boolean {
+  return a === b || (isPlain(a) && isPlain(b) && Object.values(a).every(field => typeof field !== 'function') && JSON.stringify(a) === JSON.stringify(b))
 }

@@ -1,6 +1,7 @@
 /** Options of one service: defaults, checks, and laying a partial object over what held before. */
 import { BadOptionError } from '../errors.js'
 import type { CheckSettings, OutlierSettings, PoolSettings, ServiceSettings, SlowStartSettings, TimeoutSettings } from '../store/settings.js'
+import { balancer, hashKey, limits, stickyOrFalse } from './balancing.js'
 import { boolean, duration, fields, keysOf, layOver, list, number, oneOf, onlyFalse, orFalse, share, text, type Check, type Checks, type Read } from './check.js'
 import { eitherCase, given, type Given } from './names.js'
 import { defaultRetry, readRetry } from './retry.js'
@@ -39,10 +40,14 @@ const defaultOutlier: OutlierSettings = Object.freeze({
 /** What holds where nobody says anything. */
 export const serviceDefaults: ServiceSettings = Object.freeze({
   balancer: 'round-robin',
+  hashKey: 'ip',
+  sticky: false,
+  loadReports: false,
   slowStart: Object.freeze({ minWeight: 0.1, aggression: 1 }),
   check: defaultCheck,
   outlier: defaultOutlier,
   panic: 0.5,
+  limits: Object.freeze({ maxInflight: 0, queue: 0, queueTimeout: 1000 }),
   retry: defaultRetry,
   timeouts: Object.freeze({ connect: 1000, headers: 30000, body: 30000, total: 60000 }),
   host: 'client',
@@ -113,11 +118,15 @@ const pool: Checks<PoolSettings> = {
 }
 
 const service: Checks<ServiceSettings> = {
-  balancer: oneOf('round-robin'),
+  balancer,
+  hashKey,
+  sticky: stickyOrFalse,
+  loadReports: boolean,
   slowStart: fields(slowStart),
   check: orFalse(fields(check, 'an object or false'), defaultCheck),
   outlier: orFalse(readOutlier, defaultOutlier),
   panic: share,
+  limits,
   retry: readRetry,
   timeouts: fields(timeouts),
   host: text(/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i, '"client", "peer" or a host with or without a port'),

@@ -73,6 +73,8 @@ export interface Settings {
   /** Where the last good state of the registry is kept; null when it is not. */
   readonly snapshotFile: string | null
   readonly start: StartSettings
+  /** The gateway's own zone: its peers go first; null for none. */
+  readonly zone: string | null
   /** What holds for services that are not in `services`. */
   readonly service: ServiceSettings
   /** Every service that `services` or a route names, with its complete settings. */

@@ -1,5 +1,8 @@
 /** What users type. Durations are milliseconds and shares are 0…1, unless a line says otherwise. */
 import type { FastifyRequest } from 'fastify'
+import type { Outcome } from '../logger/outcome.js'
+import type { Peer } from '../store/peer.js'
+import type { BalancerName } from '../store/settings.js'
 import type { FormatName } from '../syncer/codec/codec.js'
 import type { RouteHooks } from './settings.js'
 
@@ -77,10 +80,57 @@ export interface TlsOptions {
   serverName?: string | null
 }
 
+/** A peer as a balancer sees it; one object for as long as the peer is registered. */
+export interface PeerView {
+  /** The registration. It is another object after a change. */
+  readonly peer: Peer
+  /** Requests under way there from this gateway. */
+  readonly inflight: number
+}
+
+/** A peer that may be chosen. */
+export interface CandidateView {
+  readonly state: PeerView
+  /** After slow start, overrides and load reports; above 0. */
+  readonly weight: number
+}
+
+/**
+ * A balancer of your own. One object may serve several services: before it chooses for another one than the last time, or
+ * for another priority, it is told the candidates again. What it throws, and a choice of somebody who may not be chosen,
+ * reaches no client: round robin chooses then, and `/_upstreams` and the log say why.
+ */
+export interface OwnBalancer {
+  /** What `/_upstreams` calls it. Default `own`. */
+  readonly name?: string
+  /** Those who may be chosen from now on; there may be none. Called when somebody came or went or weighs differently. */
+  rebuild: (candidates: readonly CandidateView[]) => void
+  /**
+   * The `state` of one of the candidates, of those that `mayTake` allows if it is given (it was not tried, and has room);
+   * undefined when there is none. `now` is epoch ms, `key` what `hashKey` says of the request, or null.
+   */
+  pick: (now: number, key: string | null, mayTake?: (state: PeerView) => boolean) => PeerView | undefined
+  /** A request goes to a peer, by whoever's choice; `inflight` has risen. */
+  opened?: (state: PeerView) => void
+  /** A request has ended; `inflight` has fallen. */
+  closed?: (state: PeerView, outcome: Outcome, now: number) => void
+}
+
 /** Options of one service: for all services at the top level, for one under `services`, and live from the registry. */
 export interface ServiceOptions {
-  /** Default `'round-robin'`, smooth and weighted. */
-  balancer?: 'round-robin'
+  /** Who takes a request: by name, or an object of your own. Default `'round-robin'`, smooth and weighted. */
+  balancer?: BalancerName | OwnBalancer
+  /** What the balancer `hash` goes by; without it, the client's address (`'ip'`), which is also the default. */
+  hashKey?: 'ip' | 'uri' | `header:${string}` | `cookie:${string}` | ((request: FastifyRequest) => string)
+  /** A signed cookie keeps a client on its peer while that is eligible; of several secrets the first one signs. Default `false`. */
+  sticky?: { cookie?: string, secret?: string | readonly string[] } | false
+  /** Whether peers say by the response header `endpoint-load-metrics` how loaded they are, and are weighed by it. Default false. */
+  loadReports?: boolean
+  /**
+   * Requests at the same time at one peer that names no bound of its own (0: none), and how many more of the service may
+   * wait, for how long. Default `{ maxInflight: 0, queue: 0, queueTimeout: 1000 }`.
+   */
+  limits?: { maxInflight?: number, queue?: number, queueTimeout?: number }
   /** The shape of the ramp of new peers. Default `{ minWeight: 0.1, aggression: 1 }`; its length is the peer's `slow_start`. */
   slowStart?: { minWeight?: number, aggression?: number }
   /** Active checks; `false` for none. */
@@ -164,6 +214,8 @@ export interface UpstreamEtcdOptions extends ServiceOptions {
   snapshotFile?: string
   /** How long `ready()` waits for the first sync (0 … 600000), and what then. Default `{ wait: 3000, onFail: 'degraded' }`. */
   start?: { wait?: number, onFail?: 'degraded' | 'throw' }
+  /** The zone that this gateway is in: peers whose `zone` it is go first. Default none. */
+  zone?: string | null
   /** Options of single services, by name. */
   services?: Readonly<Record<string, ServiceOptions>>
   /** Proxied routes. Default none. */

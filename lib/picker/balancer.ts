@@ -1,3 +1,4 @@
+import type { Outcome } from '../logger/outcome.js'
 import type { PeerState } from '../store/peer.js'
 
 /** A peer that may be chosen, with its effective weight (> 0). */
@@ -6,12 +7,24 @@ export interface Candidate {
   readonly weight: number
 }
 
+/** Whether a peer can take this request: it was not tried, and has room. */
+export type MayTake = (state: PeerState) => boolean
+
 /**
- * Chooses among candidates. `rebuild` is called when the set or a weight has changed, at most once per stamp; what a
- * balancer must remember of a peer beyond that it writes to its `PeerState`.
+ * Chooses among the peers of one service and priority. `rebuild` is called when the set or a weight has changed, at most
+ * once per stamp; what a balancer must remember of a peer beyond that it writes to its `PeerState`.
  */
 export interface Balancer {
+  /** What it is called where it is shown. */
+  readonly name?: string
   rebuild: (candidates: readonly Candidate[]) => void
-  /** One of the candidates, of those that `mayTake` allows if it is given; undefined when there is none. */
-  pick: (mayTake?: (state: PeerState) => boolean) => PeerState | undefined
+  /**
+   * One of the candidates, of those that `mayTake` allows if it is given; undefined when there is none. `now` is epoch ms,
+   * `key` what the request is to be hashed by, null when there is nothing.
+   */
+  pick: (now: number, key: string | null, mayTake?: MayTake) => PeerState | undefined
+  /** A request goes to `state`, by whoever's choice; its `inflight` has risen. */
+  opened?: (state: PeerState) => void
+  /** A request at `state` has ended; its `inflight` has fallen. The peer may be no candidate any more. */
+  closed?: (state: PeerState, outcome: Outcome, now: number) => void
 }

@@ -1,17 +1,21 @@
 import type { Outcome } from '../logger/outcome.js'
-import { inRotation } from '../store/condition.js'
-import type { Peer, PeerState } from '../store/peer.js'
+import { inRotation, isEligible } from '../store/condition.js'
+import { identityOf, type Peer, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import type { Balancer, Candidate } from './balancer.js'
+import type { Candidate, MayTake } from './balancer.js'
+import { Own } from './balancers/own.js'
 import { holdOff, release } from './hold-off.js'
-import { candidatesOf, effectiveWeight, rebuild, type Level, type Plan } from './plan.js'
-import { RoundRobin } from './round-robin.js'
+import { takeReport } from './load-report.js'
+import { candidatesOf, effectiveWeight, Plan, rankOf, rebuild, type Level, type Place } from './plan.js'
 
 /** Told once for every pick that ends, with how it ended. */
 export type Closed = (service: Service, state: PeerState, outcome: Outcome, now: number) => void
 
 /** Told when the one probing request of a half-open peer is answered well, which may be long before its last byte. */
 export type Proved = (service: Service, state: PeerState, now: number) => void
+
+/** Weights from load reports are brought up to date so often, ms (gRPC A58). */
+const REPORTS_EVERY = 1000
 
 /** A chosen peer, and the one callback that closes the choice. */
 export class Pick {
@@ -21,24 +25,27 @@ export class Pick {
   readonly peer: Peer
   /** It was picked although health may have objected. */
   readonly panic: boolean
-  readonly #closed: Closed
-  readonly #proved: Proved
+  readonly #picker: Picker
   #open = true
 
-  constructor (service: Service, state: PeerState, panic: boolean, closed: Closed, proved: Proved) {
+  constructor (service: Service, state: PeerState, panic: boolean, picker: Picker) {
     this.service = service
     this.state = state
     this.peer = state.peer
     this.panic = panic
-    this.#closed = closed
-    this.#proved = proved
+    this.#picker = picker
   }
 
   /** The response headers are there. An answer that goes on for hours must not keep a recovered peer out for as long. */
   answered (status: number, now: number): void {
     if (!this.#open || this.state.probe !== this || status >= 500) return
     this.state.probe = null
-    this.#proved(this.service, this.state, now)
+    this.#picker.proved(this.service, this.state, now)
+  }
+
+  /** The answer came with this load report (`endpoint-load-metrics`). What cannot be read says nothing. */
+  report (text: string, now: number): void {
+    takeReport(this.service, this.state, text, now)
   }
 
   /**
@@ -59,35 +66,42 @@ export class Pick {
       this.state.probe = null
       this.state.probeEnded = true
     }
-    this.#closed(this.service, this.state, outcome, now)
+    this.#picker.closed(this.service, this.state, outcome, now)
   }
 }
 
-/** Who takes this request. Holds a plan for each service and rebuilds it when the service's stamp has risen. */
+/** Who takes this request. Keeps a plan for each service and rebuilds it when the service's stamp has risen. */
 export class Picker {
-  readonly #plans = new WeakMap<Service, Plan>()
-  readonly #random: () => number
+  readonly #place: Place
   readonly #closed: Closed
-  readonly #proved: Proved
+  readonly proved: Proved
 
-  constructor (random: () => number, closed: Closed, proved: Proved) {
-    this.#random = random
+  /** `zone` is the gateway's own: its peers go first. Null for none. */
+  constructor (random: () => number, closed: Closed, proved: Proved, zone: string | null = null) {
+    this.#place = { random, zone }
     this.#closed = closed
-    this.#proved = proved
+    this.proved = proved
   }
 
-  /** The next peer, or undefined when there is none that is not in `tried`. */
-  pick (service: Service, tried: ReadonlySet<PeerState> | undefined, now: number): Pick | undefined {
+  /**
+   * The next peer, or undefined when there is none that is not in `tried`. `key` is what the request is hashed by, `kept`
+   * the peer that its client is to be kept on: it takes the request if it can and has not asked to be left alone.
+   */
+  pick (service: Service, tried: ReadonlySet<PeerState> | undefined, now: number, key: string | null = null, kept: PeerState | null = null): Pick | undefined {
     const plan = this.plan(service, now)
     const mayTake = takes(plan, tried)
-    const first = plan.levels.length > 1 ? levelFor(plan.levels) : plan.levels[0]
-    let state = first?.balancer.pick(mayTake)
+    let state = kept !== null && isCandidate(plan, service, kept) && mayTake?.(kept) !== false ? kept : undefined
+    if (state === undefined) {
+      const first = plan.levels.length > 1 ? levelFor(plan.levels) : plan.levels[0]
+      state = first?.balancer.pick(now, key, mayTake)
+    }
     // The level whose turn it is may be used up by `tried` or by bounds; then any other will do, lowest first.
-    for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(mayTake)
-    state ??= rescuer(plan.reserve, mayTake)
+    for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(now, key, mayTake)
+    state ??= rescuer(plan.reserve, this.#place.zone, mayTake)
     if (state === undefined) return undefined
     state.inflight++
-    const pick = new Pick(service, state, plan.panic, this.#closed, this.#proved)
+    plan.levelOf(state, this.#place.zone)?.balancer.opened?.(state)
+    const pick = new Pick(service, state, plan.panic, this)
     if (state.halfOpen && state.probe === null) {
       state.probe = pick
       service.touch()
@@ -95,10 +109,16 @@ export class Picker {
     return pick
   }
 
-  /** Whether somebody would be picked but for its bound on requests in flight. */
+  /** A pick has ended; `state.inflight` has fallen. */
+  closed (service: Service, state: PeerState, outcome: Outcome, now: number): void {
+    if (service.plan instanceof Plan) service.plan.levelOf(state, this.#place.zone)?.balancer.closed?.(state, outcome, now)
+    this.#closed(service, state, outcome, now)
+  }
+
+  /** Whether somebody would be picked but for the bounds on requests in flight. */
   isFull (service: Service, now: number): boolean {
     const plan = this.plan(service, now)
-    return plan.bounded && candidatesOf(plan).some(({ state }) => !hasRoom(state))
+    return plan.bounded && candidatesOf(plan).some(({ state }) => !plan.hasRoom(state))
   }
 
   /** Whether this request is among those that the operator wants refused: `shed` of them, evenly spread. */
@@ -111,19 +131,26 @@ export class Picker {
 
   /** The plan as of now. */
   plan (service: Service, now: number): Plan {
-    let plan = this.#plans.get(service)
-    if (plan === undefined) {
-      plan = { stamp: -1, panic: false, bounded: false, ramping: false, veteran: true, levels: [], reserve: [] }
-      this.#plans.set(service, plan)
-    }
-    if (plan.stamp !== service.stamp) rebuild(plan, service, () => this.#balancer(), now)
+    const plan = service.plan instanceof Plan ? service.plan : new Plan()
+    service.plan = plan
+    if (plan.stamp !== service.stamp) rebuild(plan, service, this.#place, now)
     return plan
   }
 
-  /** Takes the next step of the ramps under way, and ends hold-offs; `plan` is rebuilt when somebody asks. */
+  /** Takes the next step of the ramps under way and of load reports, and ends hold-offs; `plan` is rebuilt when somebody asks. */
   step (service: Service, now: number): void {
     release(service, now)
-    if (this.#plans.get(service)?.ramping === true) service.touch()
+    const { plan } = service
+    if (!(plan instanceof Plan)) return
+    // A clock that went back is no reason to wait.
+    if (plan.ramping || (plan.reported && Math.abs(now - plan.builtAt) >= REPORTS_EVERY)) service.touch()
+  }
+
+  /** What the service's own balancer did wrong; null when nothing. */
+  trouble ({ plan }: Service): string | null {
+    if (!(plan instanceof Plan)) return null
+    for (const { balancer } of plan.levels) if (balancer instanceof Own && balancer.trouble !== null) return balancer.trouble
+    return null
   }
 
   /** Each peer's weight after slow start and overrides, and the share of the requests it stands to get, 0…1. */
@@ -141,33 +168,31 @@ export class Picker {
     }
     return shares
   }
-
-  #balancer (): Balancer {
-    return new RoundRobin(this.#random)
-  }
 }
 
-function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): ((state: PeerState) => boolean) | undefined {
-  if (tried === undefined) return plan.bounded ? hasRoom : undefined
-  return state => !tried.has(state) && hasRoom(state)
+function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): MayTake | undefined {
+  if (tried === undefined) return plan.bounded ? plan.hasRoom : undefined
+  return state => !tried.has(state) && plan.hasRoom(state)
 }
 
-function hasRoom (state: PeerState): boolean {
-  return state.peer.maxInflight === 0 || state.inflight < state.peer.maxInflight
+/** May it be picked, as far as it is not full or tried? Who asked to be left alone is left alone. */
+function isCandidate (plan: Plan, service: Service, state: PeerState): boolean {
+  if (service.peers.get(identityOf(state.peer)) !== state) return false
+  return plan.panic ? inRotation(state) : isEligible(state) && state.heldOff === null
 }
 
 /** Of those who asked to be left alone, one of the lowest level; within it, who has the least to do for its weight. */
-function rescuer (reserve: readonly Candidate[], mayTake: ((state: PeerState) => boolean) | undefined): PeerState | undefined {
+function rescuer (reserve: readonly Candidate[], zone: string | null, mayTake: MayTake | undefined): PeerState | undefined {
   let best: Candidate | undefined
   for (const candidate of reserve) {
     if (mayTake?.(candidate.state) === false) continue
-    if (best === undefined || isBefore(candidate, best)) best = candidate
+    if (best === undefined || isBefore(candidate, best, zone)) best = candidate
   }
   return best?.state
 }
 
-function isBefore (a: Candidate, b: Candidate): boolean {
-  const levels = a.state.peer.priority - b.state.peer.priority
+function isBefore (a: Candidate, b: Candidate, zone: string | null): boolean {
+  const levels = rankOf(a.state, zone) - rankOf(b.state, zone)
   return levels < 0 || (levels === 0 && (a.state.inflight + 1) / a.weight < (b.state.inflight + 1) / b.weight)
 }
 

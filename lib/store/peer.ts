@@ -62,6 +62,22 @@ export interface HoldOff extends Reason {
   readonly until: number
 }
 
+/** What a peer said of its load (ORCA), and what that makes of its weight. Times are epoch ms. */
+export interface LoadReport {
+  /** Shares of what it has, 0…1 and more; null when it did not say. */
+  readonly cpu: number | null
+  readonly application: number | null
+  /** Requests and errors a second, as it counts them. */
+  readonly rps: number | null
+  readonly eps: number | null
+  readonly named: ReadonlyMap<string, number>
+  /** Its part of a weight (gRPC A58): requests a second by utilization; 0 when nothing follows from it. */
+  readonly weight: number
+  /** When this was said, and since when it says what a weight follows from. */
+  readonly at: number
+  readonly since: number
+}
+
 /** A share of a peer's weight, on this gateway, for a while. */
 export interface Cutdown {
   readonly share: number
@@ -100,12 +116,23 @@ export class PeerState {
   ramp = 1
   /** Picker. Requests picked and not yet closed. */
   inflight = 0
+  /** Picker. The weight that its load reports come to as of the last rebuild; null without any that count. */
+  reportedWeight: number | null = null
+  /** Balancers. Where it stands in the list of the one that it is a candidate of. */
+  place = 0
   /** Round robin. Picks owed to this peer (share received by now minus picks), carried over rebuilds. */
   debt = 0
+  /** Least requests. The number of its last turn; below 0 before the first one, 0 when it has none yet. */
+  turn = 0
+  /** Two choices. Peak-sensitive mean of its times to first byte (ms), as of when (epoch ms); 0 and 0 while unknown. */
+  latency = 0
+  latencyAt = 0
   /** Picker. The one request (its pick) under way that may prove a half-open peer. */
   probe: object | null = null
   /** Picker sets it when that request ends, health clears it when it has judged. */
   probeEnded = false
+  /** Picker. What it last said of its load; null when it never did. */
+  load: LoadReport | null = null
   /** Picker. The peer asked to be left alone; it takes what nobody else can. */
   heldOff: HoldOff | null = null
 

@@ -24,8 +24,10 @@ export class Service {
   shedOwed = 0
   /** The logger's record of client requests. */
   statistics: object | null = null
-  /** The picker's count of requests and retries. */
+  /** The picker's: who may be picked just now, its count of requests and retries, and who waits for a peer with room. */
+  plan: object | null = null
   budget: object | null = null
+  queue: object | null = null
 
   constructor (name: string, settings: ServiceSettings) {
     this.name = name

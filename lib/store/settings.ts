@@ -35,6 +35,26 @@ export interface OutlierSettings {
   readonly maxEjected: number
 }
 
+/** The balancers that are part of the package. */
+export const BALANCERS = ['round-robin', 'least-requests', 'p2c-ewma', 'hash', 'random'] as const
+export type BalancerName = typeof BALANCERS[number]
+
+/** What a request is hashed by: a part of it, or a function of it. */
+export type HashKey = string | ((request: unknown) => unknown)
+
+/** A cookie that keeps a client on its peer, signed with the first secret; the others are still understood. */
+export interface StickySettings {
+  readonly cookie: string
+  readonly secret: readonly string[]
+}
+
+/** Requests at the same time: at most `maxInflight` at a peer (0: no bound), `queue` more may wait for `queueTimeout` ms. */
+export interface LimitSettings {
+  readonly maxInflight: number
+  readonly queue: number
+  readonly queueTimeout: number
+}
+
 /** Bounds of a forwarded request. `total` spans all attempts, up to response headers; `body` is idle time. */
 export interface TimeoutSettings {
   readonly connect: number
@@ -80,12 +100,18 @@ export interface TlsSettings {
 }
 
 export interface ServiceSettings {
-  readonly balancer: 'round-robin'
+  /** A name, or an object that chooses (`Balancer` in picker/balancer.ts). */
+  readonly balancer: BalancerName | object
+  readonly hashKey: HashKey
+  readonly sticky: StickySettings | false
+  /** Whether what peers say of their load is taken for their weight. */
+  readonly loadReports: boolean
   readonly slowStart: SlowStartSettings
   readonly check: CheckSettings | false
   readonly outlier: OutlierSettings | false
   /** Below this share of healthy peers health is ignored; 0 turns that off. */
   readonly panic: number
+  readonly limits: LimitSettings
   readonly retry: RetrySettings | false
   readonly timeouts: TimeoutSettings
   /** `'client'`, `'peer'`, or a literal Host header. */

@@ -32,6 +32,10 @@ const durations = [
   'timeouts.headers', 'timeouts.body', 'timeouts.total', 'pool.keepAlive'
 ]
 
+const OWN = { name: 'mine', rebuild () {}, pick () {}, opened () {} }
+const KEY_OF = (): string => 'x'
+const SECRET = 'a'.repeat(16)
+
 /** `check.interval` and 5 → `{ check: { interval: 5 } }`. */
 function nested (path: string, value: unknown): Record<string, unknown> {
   const [name = '', ...rest] = path.split('.')
@@ -41,6 +45,9 @@ function nested (path: string, value: unknown): Record<string, unknown> {
 t.test('the defaults are those of the contract', async (t) => {
   t.strictSame(serviceDefaults, {
     balancer: 'round-robin',
+    hashKey: 'ip',
+    sticky: false,
+    loadReports: false,
     slowStart: { minWeight: 0.1, aggression: 1 },
     check: {
       type: 'http',
@@ -65,6 +72,7 @@ t.test('the defaults are those of the contract', async (t) => {
       maxEjected: 0.5
     },
     panic: 0.5,
+    limits: { maxInflight: 0, queue: 0, queueTimeout: 1000 },
     retry: { attempts: 2, on: ['connect', 'reset', 502, 503, 504], budget: { ratio: 0.2, perSecond: 10 }, bodyBytes: 65536 },
     timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 },
     host: 'client',
@@ -78,7 +86,11 @@ t.test('the defaults are those of the contract', async (t) => {
 
 t.test('good values', async (t) => {
   const rows: Array<[path: string, value: unknown, becomes?: unknown]> = [
-    ['balancer', 'round-robin'],
+    ['balancer', 'round-robin'], ['balancer', 'least-requests'], ['balancer', 'p2c-ewma'], ['balancer', 'hash'], ['balancer', 'random'], ['balancer', OWN],
+    ['hashKey', 'ip'], ['hashKey', 'uri'], ['hashKey', 'header:x-user'], ['hashKey', 'cookie:sid'], ['hashKey', KEY_OF],
+    ['sticky', false], ['sticky', { cookie: 'peer', secret: SECRET }, { cookie: 'peer', secret: [SECRET] }],
+    ['sticky', { cookie: 'peer', secret: [SECRET, 'b'.repeat(16)] }],
+    ['loadReports', true], ['limits.maxInflight', 1e9], ['limits.queue', 1e6], ['limits.queue', 0], ['limits.queueTimeout', 1],
     ['slowStart.minWeight', 0], ['slowStart.minWeight', 1], ['slowStart.aggression', 0.001], ['slowStart.aggression', 100],
     ['check', false], ['outlier', false],
     ['check.type', 'tcp'], ['check.type', 'http'], ['check.path', null], ['check.path', '/'], ['check.path', '/health?deep=1'],
@@ -111,7 +123,14 @@ t.test('good values', async (t) => {
 
 t.test('bad values are named with what is allowed', async (t) => {
   const bad: Array<[path: string, expected: string, values: unknown[]]> = [
-    ['balancer', '"round-robin"', ['random', 'roundrobin', null, 1]],
+    ['balancer', '"round-robin", "least-requests", "p2c-ewma", "hash", "random" or an object with the functions rebuild and pick',
+      ['roundrobin', null, 1, {}, { pick () {} }, { pick () {}, rebuild: 1 }, { pick () {}, rebuild () {}, opened: 1 }, { pick () {}, rebuild () {}, closed: null }]],
+    ['hashKey', '"ip", "uri", "header:<name>", "cookie:<name>" or a function of the request', ['', 'header', 'header:', 'cookie:a b', 'IP', null, 5]],
+    ['sticky', 'an object or false', [true, null, 'peer']],
+    ['sticky.cookie', 'the name of a cookie', ['', 'a b', 'a;b', 1]],
+    ['loadReports', 'true or false', [1, null, 'yes']],
+    ['limits.maxInflight', 'an integer from 0 to 1000000000', [-1, 1.5, '1', null, 2e9]],
+    ['limits.queue', 'an integer from 0 to 1000000', [-1, 0.5, Infinity, false]],
     ['slowStart.minWeight', SHARE, [-0.1, 1.1, NaN, '0.1', null]],
     ['slowStart.aggression', 'a number above 0, at most 100', [0, -1, 100.1, Infinity, '1']],
     ['slowStart', 'an object', [false, true, [], 'x', new Map()]],
@@ -207,9 +226,9 @@ t.test('unknown names', async (t) => {
     [{ panics: undefined }, 'unknown option "panics", did you mean "panic"?']
   ]
   for (const [raw, message] of rows) t.equal(refusal(raw), message)
-  for (const name of ['limits', 'hashKey', 'sticky', 'etcd', 'routes', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
+  for (const name of ['etcd', 'routes', 'zone', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
     const message = refusal(JSON.parse(`{"${name}":{}}`))
-    t.match(message, /^unknown option ".*", known: balancer, slowStart, check, outlier, panic, retry, timeouts, host, forwarded, pool, tls$/)
+    t.match(message, /^unknown option ".*", known: balancer, hashKey, sticky, loadReports, slowStart, check, outlier, panic, limits, retry, timeouts, host, forwarded, pool, tls$/)
     t.ok(message.length < 250)
   }
 })
@@ -265,4 +284,19 @@ t.test('retry of one request', async (t) => {
   t.equal(retryOf(once, base), settings, 'read once')
   t.strictSame(retryOf(once, other), { ...base, on: ['reset'], attempts: 1 }, 'but what it lies on has its say')
   t.strictSame(retryOf(once, base), settings)
+})
+
+t.test('a cookie to stay by needs a name and a secret, which no message shows', async t => {
+  const SHORT = 'option "sticky.secret" must be text of at least 16 characters, or a list of such, the first of which signs, got "[hidden]"'
+  const rows: Array<[unknown, string]> = [
+    [{ sticky: { cookie: 'peer' } }, 'option "sticky" needs "cookie" and "secret"'],
+    [{ sticky: { secret: SECRET } }, 'option "sticky" needs "cookie" and "secret"'],
+    [{ sticky: { cookie: 'peer', secret: 'short' } }, SHORT],
+    [{ sticky: { cookie: 'peer', secret: 5 } }, SHORT],
+    [{ sticky: { cookie: 'peer', secret: [SECRET, 'short'] } }, SHORT.replace('secret"', 'secret[1]"')],
+    [{ sticky: { cookie: 'peer', secret: [] } }, 'option "sticky.secret" must be at least one text, got []']
+  ]
+  for (const [raw, message] of rows) t.equal(refusal(raw), message)
+  const base = readServiceSettings({ sticky: { cookie: 'peer', secret: SECRET } }, serviceDefaults, '')
+  t.strictSame(readServiceSettings({ sticky: { cookie: 'other' } }, base, '').sticky, { cookie: 'other', secret: [SECRET] }, 'the other half stays')
 })

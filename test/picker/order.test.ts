@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { RoundRobin } from '../../lib/picker/round-robin.js'
+import { RoundRobin } from '../../lib/picker/balancers/round-robin.js'
 import { PeerState } from '../../lib/store/peer.js'
 import { peer, seeded, tally, World } from '../fixtures/pure.js'
 
@@ -11,7 +11,7 @@ function roundRobin (weights: readonly number[], random: () => number) {
   const balancer = new RoundRobin(random)
   const rebuild = (): void => balancer.rebuild(states.map((state, i) => ({ state, weight: weights[i] as number })))
   rebuild()
-  const order = (n: number): number[] => Array.from({ length: n }, () => Number(balancer.pick(() => true)?.peer.id))
+  const order = (n: number): number[] => Array.from({ length: n }, () => Number(balancer.pick(0, null, () => true)?.peer.id))
   return { order, rebuild, balancer, states }
 }
 
@@ -106,12 +106,12 @@ t.test('ten thousand peers each get their turn', async t => {
 t.test('with nobody to choose from there is no pick, and the place in the cycle is kept', async t => {
   const { balancer, rebuild, order } = roundRobin([5, 1, 1], () => 0)
   t.same(order(3), [0, 0, 1])
-  t.equal(balancer.pick(() => false), undefined)
+  t.equal(balancer.pick(0, null, () => false), undefined)
   balancer.rebuild([])
-  t.equal(balancer.pick(() => true), undefined)
+  t.equal(balancer.pick(0, null, () => true), undefined)
   rebuild()
   t.same(order(4), [0, 2, 0, 0])
   const fresh = new RoundRobin(() => 0.99)
   fresh.rebuild([])
-  t.equal(fresh.pick(() => true), undefined)
+  t.equal(fresh.pick(0, null, () => true), undefined)
 })

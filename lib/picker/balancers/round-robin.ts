@@ -1,5 +1,6 @@
-import type { PeerState } from '../store/peer.js'
-import type { Balancer, Candidate } from './balancer.js'
+import type { PeerState } from '../../store/peer.js'
+import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import { Deadlines } from './deadlines.js'
 
 /** All weights together are scaled to below 2^40, so that sums of them stay exact integers in a double. */
 const SCALE_BITS = 40
@@ -7,24 +8,29 @@ const SCALE_BITS = 40
 const MAX_EXPONENT = 1023
 /** A cycle is walked through when that costs no more than this many looks at a candidate, or some 0.1 ms. */
 const MAX_LOOKS = 20_000
-/** The same for the random start of one that is not, which comes once. */
-const START_LOOKS = 1_000_000
+/** So many can be looked at for each pick. */
+const FEW = 64
+/** Looks for the random start of a cycle that is not walked through, which comes once. */
+const START_LOOKS = 100_000
 /** Distances that differ by less are the same. */
 const TINY = 1e-9
+/** The golden ratio: its multiples modulo 1 lie evenly, however many there are (Weyl). */
+const GOLDEN = (Math.sqrt(5) - 1) / 2
 
 /**
  * nginx's smooth weighted round robin (2012, "Upstream: smooth weighted round-robin balancing"): a pick raises every
  * candidate by its weight and lowers the winner by the total. Over any Σ(weights) picks of an unchanged set each gets
  * exactly its weight.
  *
- * The winners of a whole cycle are written down when the set changes, so a pick is one look, however many peers there
- * are. Where somebody may not be taken (he was tried, or is full), and where a cycle would be too long (odd weights of
- * many peers), a pick is one pass over two typed arrays, until the set changes again.
+ * The winners of a whole cycle are written down when the set changes, so a pick is one look. Where somebody may not be
+ * taken (he was tried, or is full), and where a cycle would be too long (odd weights), a pick of a few peers is one pass
+ * over two typed arrays, until the set changes again. Many peers have deadlines instead, in O(log n), which give the same
+ * shares in a slightly other order.
  *
  * What a peer is owed is kept on its state in *picks*, not in units of weight, so that it keeps its meaning when weights
  * change. After a change the sequence goes on from that point of its cycle where everybody is owed most nearly that: the
- * order is nginx's again at once, and no peer gets ahead of its share by more than one pick a change. Long cycles go on
- * from the debts themselves.
+ * order is nginx's again at once, and no peer gets ahead of its share by more than one pick a change. Long cycles and
+ * deadlines go on from the debts themselves.
  */
 export class RoundRobin implements Balancer {
   readonly #random: () => number
@@ -38,29 +44,32 @@ export class RoundRobin implements Balancer {
   /** What the chosen point of the cycle leaves out of the debts, in picks. */
   #rest: Float64Array = new Float64Array(0)
   #started = false
+  /** Whose turn it is, when there are many. */
+  #deadlines: Deadlines | null = null
 
   constructor (random: () => number) {
     this.#random = random
   }
 
   rebuild (candidates: readonly Candidate[]): void {
-    this.#leaveCycle()
-    this.#states.forEach((state, i) => { state.debt = (this.#current[i] as number) / this.#total + (this.#rest[i] as number) })
+    this.#keepDebts()
+    this.#deadlines = null
     this.#states = candidates.map(({ state }) => state)
     this.#weights = scaled(candidates)
     this.#total = this.#weights.reduce((total, weight) => total + weight, 0)
+    this.#current = new Float64Array(candidates.length)
+    this.#rest = new Float64Array(candidates.length)
     if (candidates.length === 0) return
     // Only differences decide. Measured from their mean, a newcomer starts where the others stand on average.
     const mean = candidates.reduce((total, { state }) => total + state.debt, 0) / candidates.length
     const debts = Float64Array.from(candidates, ({ state }) => state.debt - mean)
-    this.#rest = new Float64Array(candidates.length)
     const unit = this.#weights.reduce(greatestDivisor, 0)
     const cycle = this.#total / unit
-    const isEven = cycle === candidates.length
-    if (cycle * (isEven ? 1 : candidates.length) <= MAX_LOOKS) {
+    if (candidates.length > FEW) this.#setDeadlines(debts)
+    else if (cycle * candidates.length <= MAX_LOOKS) {
       this.#weights = this.#weights.map(weight => weight / unit)
       this.#total = cycle
-      this.#enterCycle(debts, isEven)
+      this.#enterCycle(debts)
     } else {
       this.#current = debts.map(debt => Math.round(debt * this.#total))
       if (!this.#started) this.#skip(Math.floor(this.#random() * START_LOOKS / candidates.length))
@@ -68,7 +77,8 @@ export class RoundRobin implements Balancer {
     this.#started = true
   }
 
-  pick (mayTake?: (state: PeerState) => boolean): PeerState | undefined {
+  pick (_now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
+    if (this.#deadlines !== null) return this.#states[this.#deadlines.next(this.#states, mayTake)]
     if (mayTake !== undefined) this.#leaveCycle()
     const cycle = this.#cycle
     if (cycle === null) return this.#states[this.#scan(mayTake)]
@@ -78,7 +88,7 @@ export class RoundRobin implements Balancer {
   }
 
   /** One pass over all; the place of the winner, -1 when there is none. */
-  #scan (mayTake?: (state: PeerState) => boolean): number {
+  #scan (mayTake?: MayTake): number {
     const states = this.#states
     const weights = this.#weights
     const currents = this.#current
@@ -100,22 +110,39 @@ export class RoundRobin implements Balancer {
     return best
   }
 
+  /** What each is owed goes to its state. */
+  #keepDebts (): void {
+    this.#leaveCycle()
+    const deadlines = this.#deadlines
+    this.#states.forEach((state, i) => {
+      state.debt = deadlines === null
+        ? (this.#current[i] as number) / this.#total + (this.#rest[i] as number)
+        : 0.5 - deadlines.due(i)
+    })
+  }
+
+  /** Whoever is owed nothing waits for some part of a turn: each for another one, or they would all come at once. */
+  #setDeadlines (debts: Float64Array): void {
+    const start = this.#random()
+    this.#deadlines = new Deadlines(this.#weights, debts.map((debt, i) =>
+      this.#states[i]?.debt === 0 ? (start + i * GOLDEN) % 1 : 0.5 - debt))
+  }
+
   /**
    * Writes the winners down and goes on from the point of the cycle that is nearest to the debts. The first time that is
    * a random one, so that a fleet of gateways does not march in step. How far a point is from the debts, squared, is
-   * carried from one to the next. `isEven`: all weigh the same, and take their turns in order.
+   * carried from one to the next.
    */
-  #enterCycle (debts: Float64Array, isEven: boolean): void {
+  #enterCycle (debts: Float64Array): void {
     const cycle = new Uint16Array(this.#total)
     const shares = this.#weights.map(weight => weight / this.#total)
     const off = debts.map(debt => -debt)
     const step = dot(shares, shares)
     let [distance, slope] = [dot(off, off), dot(off, shares)]
     let [nearest, least] = [0, Infinity]
-    this.#current = new Float64Array(debts.length)
     for (let at = 0; at < cycle.length; at++) {
       if (distance < least - TINY) [nearest, least] = [at, distance]
-      const winner = isEven ? at : this.#scan()
+      const winner = this.#scan()
       cycle[at] = winner
       // Everybody is owed his share of one pick more, and the winner one pick less.
       distance += 2 * slope + step

@@ -1,0 +1,67 @@
+import type { PeerState } from '../../store/peer.js'
+import type { MayTake } from '../balancer.js'
+
+/** How often chance is asked for somebody who is allowed before all are looked at. */
+const TRIES = 8
+
+/**
+ * Weighted choice by chance in O(1): Walker's alias method with Vose's construction in O(n) (IEEE Trans. Software Eng.
+ * 17, 1991). Each of n equal columns holds one place or two.
+ */
+export class AliasTable {
+  readonly #weights: Float64Array
+  readonly #random: () => number
+  /** What part of a column is its own place's, and whose the rest is. */
+  readonly #own: Float64Array
+  readonly #other: Int32Array
+
+  /** Weights above 0; their sum may be anything a double holds. */
+  constructor (weights: Float64Array, random: () => number) {
+    const { length } = weights
+    this.#weights = weights
+    this.#random = random
+    this.#own = new Float64Array(length).fill(1)
+    this.#other = Int32Array.from(weights, (_, place) => place)
+    // By the largest first: a sum of huge weights, or a share of tiny ones, would be no number.
+    const most = weights.reduce((a, b) => Math.max(a, b), 0)
+    const mean = weights.reduce((sum, weight) => sum + weight / most, 0) / length
+    const left = weights.map(weight => weight / most / mean)
+    const small: number[] = []
+    const large: number[] = []
+    left.forEach((part, place) => { (part < 1 ? small : large).push(place) })
+    for (let from = small.pop(), to = large.pop(); from !== undefined && to !== undefined; from = small.pop()) {
+      const rest = (left[to] as number) - (1 - (left[from] as number))
+      this.#own[from] = left[from] as number
+      this.#other[from] = to
+      left[to] = rest
+      if (rest >= 1) continue
+      small.push(to)
+      to = large.pop()
+    }
+  }
+
+  /** A place, each as often as its weight says. There must be one. */
+  pick (): number {
+    const point = this.#random() * this.#own.length
+    const column = Math.floor(point)
+    return point - column < (this.#own[column] as number) ? column : this.#other[column] as number
+  }
+
+  /** The same among those that `mayTake` allows, `states` by place, but for `except`; -1 when there is none. O(n) where few are. */
+  pickOf (states: readonly PeerState[], mayTake: MayTake, except = -1): number {
+    if (this.#own.length === 0) return -1
+    for (let i = 0; i < TRIES; i++) {
+      const place = this.pick()
+      if (place !== except && mayTake(states[place] as PeerState)) return place
+    }
+    // A running choice: each replaces the one before with the odds of its weight among those seen so far.
+    let [seen, chosen] = [0, -1]
+    for (let place = 0; place < this.#own.length; place++) {
+      if (place === except || !mayTake(states[place] as PeerState)) continue
+      const weight = this.#weights[place] as number
+      seen += weight
+      if (chosen === -1 || this.#random() * seen < weight) chosen = place
+    }
+    return chosen
+  }
+}

@@ -1,0 +1,94 @@
+import { identityOf, type PeerState } from '../../store/peer.js'
+import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import { maglev, type Preference } from './maglev.js'
+import { textHash } from './text-hash.js'
+
+/** Primes of Maglev's paper (5.3): a hundred slots for each peer keep shares within some per cent of the weights. */
+const SIZES = [65537, 655373]
+const SLOTS_PER_PEER = 100
+/** No peer gets more than so many times what it should have of the requests in flight. */
+const BOUND = 1.5
+/** A ramp moves keys in so many steps, not with each of its own. */
+const STEPS = 16
+/** Slots to look at before all peers are. */
+const LOOKS = 64
+
+/**
+ * The same key goes to the same peer, by every gateway that sees the same peers: a Maglev table, which loses about 1/n of
+ * the keys with one of n peers. Loads are bounded (Mirrokni et al., "Consistent Hashing with Bounded Loads", 2016): a peer
+ * that has 1.5 times its share of the requests in flight is passed over, and the next slot's takes the request. Requests
+ * without a key go by chance. O(1) for a pick; O(slots) for a change of the set or of a weight.
+ */
+export class Hash implements Balancer {
+  readonly #random: () => number
+  #states: PeerState[] = []
+  #shares = new Float64Array(0)
+  #table = new Int32Array(0)
+  /** What the table was made from: identities and weights. */
+  #made = ''
+  #inflight = 0
+
+  constructor (random: () => number) {
+    this.#random = random
+  }
+
+  rebuild (candidates: readonly Candidate[]): void {
+    // In an order of its own, the same everywhere.
+    const ranked = candidates.map(candidate => ({ ...candidate, identity: identityOf(candidate.state.peer) }))
+      .sort((a, b) => a.identity < b.identity ? -1 : 1)
+    const total = ranked.reduce((sum, { weight }) => sum + weight, 0)
+    this.#states = ranked.map(({ state }) => state)
+    this.#shares = Float64Array.from(ranked, ({ weight }) => weight / total)
+    this.#inflight = 0
+    this.#states.forEach((state, place) => {
+      state.place = place
+      this.#inflight += state.inflight
+    })
+    const weights = ranked.map(({ state: { ramp }, weight }) => weight / ramp * Math.ceil(ramp * STEPS) / STEPS)
+    const made = ranked.map(({ identity }, place) => `${identity} ${weights[place]}`).join()
+    if (made === this.#made) return
+    this.#made = made
+    const size = SIZES.find(size => size >= SLOTS_PER_PEER * ranked.length) ?? SIZES.at(-1) as number
+    this.#table = maglev(ranked.map(({ identity }, place) => preference(identity, weights[place] as number, size)), size)
+  }
+
+  pick (_now: number, key: string | null, mayTake?: MayTake): PeerState | undefined {
+    const { length } = this.#table
+    if (length === 0) return undefined
+    let slot = key === null ? Math.floor(this.#random() * length) : textHash(key, 0) % length
+    for (let look = 0; look < LOOKS; look++) {
+      const place = this.#table[slot] as number
+      const state = this.#states[place] as PeerState
+      if (this.#hasRoom(place, state) && (mayTake === undefined || mayTake(state))) return state
+      if (++slot === length) slot = 0
+    }
+    return this.#leastBusy(mayTake)
+  }
+
+  opened (state: PeerState): void {
+    if (this.#states[state.place] === state) this.#inflight++
+  }
+
+  closed (state: PeerState): void {
+    if (this.#states[state.place] === state) this.#inflight--
+  }
+
+  #hasRoom (place: number, { inflight }: PeerState): boolean {
+    return inflight < BOUND * (this.#inflight + 1) * (this.#shares[place] as number)
+  }
+
+  /** Nobody near has room. */
+  #leastBusy (mayTake: MayTake | undefined): PeerState | undefined {
+    let [best, least] = [-1, Infinity]
+    for (let place = 0; place < this.#states.length; place++) {
+      const state = this.#states[place] as PeerState
+      const load = (state.inflight + 1) / (this.#shares[place] as number)
+      if (load < least && (mayTake === undefined || mayTake(state))) [best, least] = [place, load]
+    }
+    return this.#states[best]
+  }
+}
+
+function preference (identity: string, weight: number, size: number): Preference {
+  return { offset: textHash(identity, 1) % size, skip: textHash(identity, 2) % (size - 1) + 1, weight }
+}
