@@ -7,8 +7,12 @@ import { AliasTable } from './alias.js'
 const DECAY = 10_000
 /** What is as old as so many times that is forgotten. */
 const FORGOTTEN = 16
-/** A failure counts as so many times what a request takes, so that failing fast attracts nobody. */
+/**
+ * A failure counts as so many times what a request takes, and twice as much as before with each that follows, up to the
+ * second figure: latencies are peaks, several times what is usual, and a peer that fails fast never has much to do.
+ */
 const FAILED = 3
+const FAILING = 64
 /** How much one request moves what is taken for usual. */
 const STEP = 0.05
 /** Below this, times differ by chance, ms. */
@@ -18,8 +22,8 @@ const LEAST = 0.05
  * Two by chance, and of them the one with the lower latency × (requests in flight + 1) / weight (Mitzenmacher's power of
  * two choices, with Finagle's peak-sensitive latency: a slower answer counts at once, a faster one by and by, and what was
  * long ago fades towards nothing). Latency is the time to first byte. Who is not known yet counts as what is usual here. An
- * attempt that failed counts as three times the usual at least; a client that left only when it had waited for longer.
- * O(1) for a pick and for its end, O(n) for a change.
+ * attempt that failed counts as three times the usual at least, and as more the more often; a client that left only when
+ * it had waited for longer. O(1) for a pick and for its end, O(n) for a change.
  */
 export class P2cEwma implements Balancer {
   readonly #random: () => number
@@ -63,7 +67,8 @@ export class P2cEwma implements Balancer {
 
   #failed (state: PeerState, outcome: Outcome, known: number, now: number): void {
     const took = 'status' in outcome ? outcome.ttfb ?? outcome.ms : outcome.ms
-    if ('status' in outcome || outcome.error !== 'aborted') note(state, Math.max(known, FAILED * Math.max(this.#usual, took)), now)
+    const usual = Math.max(this.#usual, took)
+    if ('status' in outcome || outcome.error !== 'aborted') note(state, Math.max(known, FAILED * usual, Math.min(2 * known, FAILING * usual)), now)
     // It had not answered when its client left: it takes so long at least.
     else if (took > known && state.latencyAt !== 0) note(state, took, now)
   }
