@@ -26,6 +26,7 @@ import { Transport } from './io/transport.js'
 import { Logger } from './logger/logger.js'
 import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
 import { Picker } from './picker/picker.js'
+import { queueOf } from './picker/queue.js'
 import type { PeerState } from './store/peer.js'
 import type { Service } from './store/service.js'
 import { shortestWait, type ServiceSettings } from './store/settings.js'
@@ -70,8 +71,9 @@ class Composition implements Gateway {
       this.logger.attempt(state, outcome, at)
       const verdict = this.#health.observe(service, state, outcome, at)
       this.#publish(verdict)
+      if (service.queue !== null) queueOf(service).serve()
       if (state.inflight === 0) this.waiters.check()
-    }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)))
+    }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)), settings.zone)
     const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
     this.syncer = new Syncer(this.store, codec, inCode,
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`), settings.snapshotFile !== null)
@@ -158,6 +160,7 @@ class Composition implements Gateway {
       for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
       this.picker.step(service, at)
       this.#check(service)
+      if (service.queue !== null) queueOf(service).serve()
     }
     this.waiters.check()
   }

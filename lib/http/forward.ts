@@ -4,6 +4,7 @@ import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
 import { isGone, type Upgrade } from '../picker/forwarding.js'
+import { place } from './affinity.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { OUTGOING, Outgoing, type Raw } from './outgoing.js'
@@ -53,6 +54,7 @@ export class Forwarder {
     const exchange = new Exchange(service, options.timeout ?? service.settings.timeouts.total, retry)
     request.upstream = exchange.upstream
     const now = this.#gateway.now()
+    place(exchange, request, options.key, now)
     // Who left before we came here is counted, and no peer hears of it.
     if (isGone(reply.raw)) {
       this.#gateway.logger.request(service, CLIENT_CLOSED, 0, now)

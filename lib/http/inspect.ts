@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UnknownServiceError } from '../errors.js'
 import { history } from '../logger/report.js'
 import type { InspectSettings } from '../options.js'
+import { nameOf } from '../picker/balancers/make.js'
 import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
@@ -80,16 +81,22 @@ function detail (gateway: Gateway, service: Service) {
   const seconds = Math.min(60, gateway.logger.seconds)
   return {
     ...serviceStatus(gateway, service, now),
-    settings: withoutKey(service.settings),
+    settings: shown(service.settings),
     history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
     events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at) }))
   }
 }
 
-/** Whoever may see the settings, nobody may see a private key; certificates come with theirs in one text at times. */
-function withoutKey ({ tls, ...settings }: ServiceSettings): ServiceSettings {
+/** Whoever may see the settings, nobody may see a private key or a secret; certificates come with theirs in one text at times. */
+function shown ({ tls, sticky, balancer, hashKey, ...settings }: ServiceSettings) {
   const hidden = (pem: string | null): string | null => pem?.includes('PRIVATE KEY') === true ? '[hidden]' : pem
-  return { ...settings, tls: { ...tls, ca: hidden(tls.ca), cert: hidden(tls.cert), key: tls.key === null ? null : '[hidden]' } }
+  return {
+    ...settings,
+    balancer: nameOf(balancer),
+    hashKey: typeof hashKey === 'function' ? '[function]' : hashKey,
+    sticky: sticky === false ? false : { ...sticky, secret: '[hidden]' },
+    tls: { ...tls, ca: hidden(tls.ca), cert: hidden(tls.cert), key: tls.key === null ? null : '[hidden]' }
+  }
 }
 
 function count (seconds: string | undefined): { seconds?: number } {

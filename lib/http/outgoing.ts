@@ -7,6 +7,7 @@ import { whyNot, type Answered, type ClientStream, type Fields, type Forwarding,
 import { unparsed, writtenBody, type Written } from './body.js'
 import type { ForwardingOptions } from './forwarding-options.js'
 import { lowered, passedOn } from './headers.js'
+import { setCookie } from './sticky.js'
 
 /** Where a response keeps what it is the response to. */
 export const OUTGOING = Symbol('fastify-upstream-etcd.outgoing')
@@ -80,9 +81,18 @@ export class Outgoing implements Forwarding {
     if (reply.sent) return this.answer?.discard()
     for (const name in headers) reply.header(name, headers[name])
     reply.code(statusCode)
+    this.keep(statusCode)
     const { onResponse } = this.#options
     if (onResponse === undefined || !(body instanceof Readable)) reply.send(body)
     else this.#tell(onResponse, statusCode, headers, body)
+  }
+
+  /** The client is to come back to the peer whose answer this is, and says by its cookie whether it knows. */
+  keep (statusCode: number): void {
+    const { service, settings: { sticky }, home, state, upstream: { attempts } } = this.exchange
+    // The answer of an earlier attempt stands when later ones came to nothing: its peer is none to stay with.
+    if (sticky === false || state === null || state === home || attempts.at(-1)?.status !== statusCode) return
+    this.#reply.header('set-cookie', setCookie(service, sticky, state, this.#reply.request))
   }
 
   failed (error: Error & { statusCode?: number }): void {

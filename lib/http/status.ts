@@ -2,7 +2,9 @@ import { recent, type Recent } from '../logger/report.js'
 import { recordOf, type TrafficRecord } from '../logger/record.js'
 import { noErrors } from '../logger/outcome.js'
 import { conditionOf, isEligible, serviceCondition } from '../store/condition.js'
-import type { CheckResult, PeerState } from '../store/peer.js'
+import { nameOf } from '../picker/balancers/make.js'
+import { waitingIn } from '../picker/queue.js'
+import type { CheckResult, LoadReport, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
 
@@ -61,25 +63,28 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
   const shares = picker.shares(service, now)
   const { panic } = picker.plan(service, now)
   const condition = serviceCondition(service, panic)
+  const wrong = picker.trouble(service)
+  const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${wrong}`
   const states = [...service.peers.values()].sort((a, b) => compare(a.peer.id, b.peer.id) || compare(a.peer.scheme, b.peer.scheme))
   const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
   return {
     name: service.name,
-    state: condition.state,
-    reason: condition.reason ?? (service.shed > 0 ? `an operator has ${rounded(service.shed * 100)} % of the requests refused` : null),
-    balancer: service.settings.balancer,
+    state: trouble !== null && condition.state === 'healthy' ? 'degraded' as const : condition.state,
+    reason: condition.reason ?? trouble ?? (service.shed > 0 ? `an operator has ${rounded(service.shed * 100)} % of the requests refused` : null),
+    balancer: nameOf(service.settings.balancer),
     revision: gateway.registry.kind === 'static' ? null : service.revision.toString(),
     peersTotal: states.length,
     peersEligible: states.filter(isEligible).length,
     panic,
     inflight: states.reduce((sum, { inflight }) => sum + inflight, 0),
+    queued: waitingIn(service),
     ...rates(recent(service, seconds, now)),
-    peers: states.map(state => peerStatus(state, shares.get(state), recents.get(state), attempts))
+    peers: states.map(state => peerStatus(state, service, shares.get(state), recents.get(state), attempts))
   }
 }
 
-function peerStatus (state: PeerState, shares: { effective: number, expectedShare: number } | undefined, recents: Recent | undefined, attempts: number) {
+function peerStatus (state: PeerState, service: Service, shares: { effective: number, expectedShare: number } | undefined, recents: Recent | undefined, attempts: number) {
   const { peer } = state
   const { state: word, eligible, reason, since, until } = conditionOf(state)
   const record = recordOf(state)
@@ -100,6 +105,10 @@ function peerStatus (state: PeerState, shares: { effective: number, expectedShar
       expectedShare: rounded(shares?.expectedShare ?? 0)
     },
     inflight: state.inflight,
+    maxInflight: peer.maxInflight === 0 ? service.settings.limits.maxInflight : peer.maxInflight,
+    priority: peer.priority,
+    zone: peer.zone,
+    load: state.load === null ? null : load(state.load, state.reportedWeight),
     ...rates(recents),
     responses: responses(record?.classes),
     errors: { ...(record?.errors ?? noErrors()) },
@@ -128,6 +137,11 @@ const none = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
 function responses (classes: TrafficRecord['classes'] = none): Record<string, number> {
   const { 0: other, 1: one, 2: two, 3: three, 4: four, 5: five } = classes
   return { '1xx': one, '2xx': two, '3xx': three, '4xx': four, '5xx': five, ...(other > 0 && { other }) }
+}
+
+/** What a peer says of its load. `weight` is what that makes of its weight; null while nothing. */
+function load ({ cpu, application, rps, eps, named, at }: LoadReport, weight: number | null) {
+  return { at: iso(at), cpuUtilization: cpu, applicationUtilization: application, rps, eps, named: Object.fromEntries(named), weight: roundedOrNull(weight) }
 }
 
 function check (result: CheckResult) {

@@ -52,12 +52,12 @@ export class Upstreams {
    * The next peer of a service for a request that you send yourself, or undefined when there is none outside `tried` (peer
    * ids). Its `done` must be called with the outcome, once; more calls are harmless. `key` is for the `hash` balancer.
    */
-  pick (service: string, { tried }: { key?: string, tried?: Iterable<string> } = {}): PublicPick | undefined {
+  pick (service: string, { key, tried }: { key?: string, tried?: Iterable<string> } = {}): PublicPick | undefined {
     const { store, picker, now } = this.#gateway
     const known = store.get(service)
     if (known === undefined) return undefined
     const states = tried === undefined ? undefined : new Set([...tried].flatMap(id => known.findAll(id)))
-    const pick = picker.pick(known, states, now())
+    const pick = picker.pick(known, states, now(), key ?? null)
     return pick === undefined ? undefined : publicPick(pick, now)
   }
 

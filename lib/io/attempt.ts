@@ -4,6 +4,7 @@ import type { ErrorKind, Outcome } from '../logger/outcome.js'
 import type { AttemptInfo } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
 import type { Flow, Passenger } from './carrier.js'
+import { isBroken, isUntouched, reopened } from './patience.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
 
@@ -54,7 +55,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   get isSent (): boolean {
-    return this.#flow !== null && !this.#owner.isUploadUntouched
+    return this.#flow !== null && !isUntouched(this.#owner.body, this.#owner.exchange)
   }
 
   hold (): void {
@@ -126,7 +127,7 @@ export class Attempt implements Passenger, Trial {
   }
 
   takeBack (body: Buffer | Readable | null): Buffer | Readable | null | undefined {
-    const again = body instanceof Readable ? this.#owner.reopen() : body
+    const again = body instanceof Readable ? reopened(this.#owner.body) : body
     if (again !== undefined) this.#flow = null
     return again
   }
@@ -185,11 +186,20 @@ export class Attempt implements Passenger, Trial {
     this.statusCode = statusCode
     this.headers = headers
     this.#ttfb = at - this.startedAt
+    if (this.#owner.exchange.settings.loadReports) this.#takeReport(headers, at)
     if (this.#info !== undefined) {
       this.#info.status = statusCode
       this.#info.ms = this.#ttfb
     }
     this.pick.answered(statusCode, at)
+  }
+
+  /** What the peer says of its load is for us. */
+  #takeReport (headers: IncomingHttpHeaders, at: number): void {
+    const report = headers['endpoint-load-metrics']
+    if (typeof report === 'string') this.pick.report(report, at)
+    delete headers['endpoint-load-metrics']
+    delete headers['endpoint-load-metrics-bin']
   }
 
   #elapsed (): number {
@@ -203,7 +213,7 @@ export class Attempt implements Passenger, Trial {
   /** Before the request was handed to a connection nothing was sent; after it, only time or the peer can end it. */
   #kindOf (error: Error & { code?: string }): ErrorKind {
     // It cannot be sent, or the client never finished it: no fault of the peer's.
-    if (UNSENDABLE.has(error.code ?? '') || this.#owner.isUploadBroken) return 'aborted'
+    if (UNSENDABLE.has(error.code ?? '') || isBroken(this.#owner.body)) return 'aborted'
     return this.isSent ? 'reset' : 'connect'
   }
 

@@ -1,14 +1,17 @@
-import type { Duplex, Readable } from 'node:stream'
-import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
+import type { Duplex } from 'node:stream'
+import { NoPeerError, QueueFullError, TimeoutError } from '../errors.js'
 import type { ErrorKind } from '../logger/outcome.js'
 import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
+import { waitingIn } from '../picker/queue.js'
 import { Attempt } from './attempt.js'
-import { ClientLeft, UploadLate } from './client-errors.js'
+import { ClientLeft, errorFor, nobodyFor, UploadLate } from './client-errors.js'
 import { hostFor, type Means, type Message } from './message.js'
+import { blame, isAwaited, patience } from './patience.js'
+import { QueuePlace, type Queueing } from './queue-place.js'
 import type { Recipient } from './recipient.js'
 import type { Owner, Trial } from './trial.js'
-import { isInHand, isOdd, isWhole, Upload } from './upload.js'
+import { isInHand, isOdd, isWhole, Upload, type Body } from './upload.js'
 
 /** Full jitter up to this before an attempt after a 503, ms. */
 const BACKOFF = 25
@@ -16,7 +19,7 @@ const BACKOFF = 25
 const SECONDS = /^\d+$/
 
 /** Carries one request through its attempts, within one deadline, until one answer stands or nothing can be done. */
-export class Call implements Owner {
+export class Call implements Owner, Queueing {
   readonly exchange: Exchange
   readonly #means: Means
   readonly #message: Message
@@ -29,6 +32,9 @@ export class Call implements Owner {
   /** What the last attempt that failed came to. */
   #failure: Error | null = null
   #backoff: NodeJS.Timeout | undefined
+  /** It waits for a peer with room, with a repetition that was paid for out of the budget or without. */
+  #place: QueuePlace | null = null
+  #isPaid = false
   #isSettled = false
 
   /** `startedAt` is when the request was to be forwarded, epoch ms: its time runs from then. */
@@ -42,8 +48,23 @@ export class Call implements Owner {
   }
 
   start (): void {
-    budgetOf(this.exchange.service).request(this.#startedAt)
-    if (!this.#next(this.#startedAt)) this.#giveUp(this.#nobody())
+    const { service } = this.exchange
+    budgetOf(service).request(this.#startedAt)
+    // Who comes later does not overtake those who wait.
+    const goesOn = waitingIn(service) > 0 ? this.#join() : this.#next(this.#startedAt) || this.#wait(this.#startedAt)
+    if (!goesOn) this.#giveUp(nobodyFor(service, this.#means))
+  }
+
+  /** It was this request's turn: goes on if it can. */
+  turn (): boolean {
+    return this.#next(this.now())
+  }
+
+  /** Nobody had room in time. */
+  waited (): void {
+    if (this.now() >= this.#deadline) return this.stop('timeout')
+    this.#leave(false)
+    this.#giveUp(this.#failure ?? new QueueFullError(this.#service, { cause: new Error('no peer had room in time') }))
   }
 
   now (): number {
@@ -55,6 +76,7 @@ export class Call implements Owner {
     // Streams say so at their end, too.
     if (this.#isSettled && this.#attempt?.isOver !== false) return
     this.#endBackoff()
+    this.#leave(false)
     const error = kind === 'timeout' ? new TimeoutError(this.#service) : new ClientLeft()
     if (this.#attempt !== null) this.#attempt.stop(kind === 'timeout' ? this.#blame(this.#attempt) : kind, error)
     if (kind === 'aborted') {
@@ -64,18 +86,15 @@ export class Call implements Owner {
     if (!this.#isSettled) this.#giveUp(error)
   }
 
-  /** How long `attempt` may still wait for headers, ms. An upload that goes on is no silence. */
   patience (attempt: Trial): number {
-    const { body } = this.#message
-    const since = body instanceof Upload ? Math.max(attempt.startedAt, body.progressAt) : attempt.startedAt
-    return Math.min(since + this.exchange.settings.timeouts.headers, this.#deadline) - this.now()
+    return patience(this.exchange, this.#message.body, attempt, this.#deadline, this.now())
   }
 
   /** No headers came in time. */
   late (attempt: Trial): void {
     if (this.now() >= this.#deadline) return this.stop('timeout')
     const kind = this.#blame(attempt)
-    if (this.#isUploadAwaited) {
+    if (isAwaited(this.#message.body)) {
       const late = new UploadLate()
       attempt.stop(kind, late)
       return this.#giveUp(late)
@@ -85,7 +104,8 @@ export class Call implements Owner {
     if (kind !== 'aborted') return this.failed(attempt, kind, error)
     // All its connections are busy.
     this.exchange.exclude(attempt.pick.state)
-    if (!this.exchange.mayMoveOn() || !this.#next(this.now())) this.#giveUp(new QueueFullError(this.#service))
+    const at = this.now()
+    if (!this.exchange.mayMoveOn() || !(this.#next(at) || this.#wait(at))) this.#giveUp(new QueueFullError(this.#service))
   }
 
   /** The headers of `attempt` are there. */
@@ -114,7 +134,8 @@ export class Call implements Owner {
     if (this.#means.pools.isClosed) return this.#giveUp(new NoPeerError(this.#service, { cause }))
     this.exchange.exclude(attempt.pick.state)
     if (kind === 'connect' && this.exchange.mayMoveOn()) {
-      if (!this.#next(this.now())) this.#giveUp(error)
+      const at = this.now()
+      if (!this.#next(at) && !this.#wait(at)) this.#giveUp(error)
     } else if (kind !== 'connect' && kind !== 'aborted' && this.#mayRepeat(kind, this.now())) this.#retry()
     else this.#giveUp(error)
   }
@@ -126,47 +147,20 @@ export class Call implements Owner {
     this.#recipient.upgraded?.(attempt, socket, attempt.pick)
   }
 
-  get isUploadBroken (): boolean {
-    const { body } = this.#message
-    return body instanceof Upload && body.error !== null
+  get body (): Body {
+    return this.#message.body
   }
 
-  /** By HTTP/1 headers go with the first byte of a body that streams, by HTTP/2 at once. */
-  get isUploadUntouched (): boolean {
-    const { body } = this.#message
-    return body instanceof Upload && body.isUntouched && !this.exchange.settings.pool.allowH2
-  }
-
-  reopen (): Readable | undefined {
-    const { body } = this.#message
-    return body instanceof Upload && body.isInHand ? body.open() : undefined
-  }
-
-  /** The error that a client is told. */
   errorFor (kind: ErrorKind, cause: Error): Error {
-    if (kind === 'connect') return new ConnectError(this.#service, { cause })
-    if (kind === 'timeout') return new TimeoutError(this.#service, { cause })
-    if (kind === 'reset') return new ResetError(this.#service, { cause })
-    return Object.assign(new Error('the request cannot be forwarded', { cause }), { statusCode: 400 })
+    return errorFor(this.#service, kind, cause)
   }
 
   get #service (): string {
     return this.exchange.service.name
   }
 
-  /** The client does not send what a peer would take. */
-  get #isUploadAwaited (): boolean {
-    const { body } = this.#message
-    return body instanceof Upload && body.isAwaited
-  }
-
-  /** What an attempt whose time is over counts as: against the peer only when the peer had its time. */
   #blame (attempt: Trial): ErrorKind {
-    const { connect, headers } = this.exchange.settings.timeouts
-    const had = this.now() - attempt.startedAt
-    if (this.#isUploadAwaited) return 'aborted'
-    if (!attempt.isSent) return had < connect ? 'connect' : 'aborted'
-    return had < Math.min(headers, this.exchange.total) / 2 ? 'aborted' : 'timeout'
+    return blame(this.exchange, this.#message.body, attempt, this.now())
   }
 
   #mayRepeat (reason: ErrorKind | number, at: number): boolean {
@@ -180,8 +174,18 @@ export class Call implements Owner {
     this.#backoff = undefined
     const at = this.now()
     if (at < this.#deadline && this.#next(at)) return
+    this.#isPaid = at < this.#deadline && this.#held === null && this.#wait(at)
+    if (this.#isPaid) return
     this.exchange.refund(at)
-    this.#giveUp(this.#failure ?? this.#nobody())
+    this.#giveUp(this.#failure ?? nobodyFor(this.exchange.service, this.#means))
+  }
+
+  /** Gives its place in the queue up, to go on or for good. */
+  #leave (goesOn: boolean): void {
+    this.#place?.leave()
+    this.#place = null
+    if (this.#isPaid && !goesOn) this.exchange.refund(this.now())
+    this.#isPaid = false
   }
 
   /** The repetition that waits will not take place. */
@@ -192,12 +196,25 @@ export class Call implements Owner {
     this.exchange.refund(this.now())
   }
 
+  /** Takes a place in the queue when all that is missing is room. */
+  #wait (at: number): boolean {
+    const { picker, pools } = this.#means
+    return !pools.isClosed && picker.isFull(this.exchange.service, at) && this.#join()
+  }
+
+  #join (): boolean {
+    const { service, settings: { limits: { queue, queueTimeout } }, upstream } = this.exchange
+    this.#place = QueuePlace.join(service, queue, this, Math.min(queueTimeout, this.#deadline - this.now()), upstream.attempts.length > 0)
+    return this.#place !== null
+  }
+
   /** Makes the next attempt. False when nobody is left to try. */
   #next (at: number): boolean {
     const { picker, pools } = this.#means
     const { exchange } = this
     const pick = pools.isClosed ? undefined : exchange.next(picker, at)
     if (pick === undefined) return false
+    this.#leave(true)
     const { path, method, fields, host, body, upgrade } = this.#message
     const { settings } = exchange
     const attempt = new Attempt(this, pick, at, Math.min(settings.timeouts.headers, this.#deadline - at))
@@ -229,12 +246,5 @@ export class Call implements Owner {
     this.#recipient.failed(error)
     const { body } = this.#message
     if (body instanceof Upload) body.giveUp()
-  }
-
-  #nobody (): Error {
-    const { picker, isSynced } = this.#means
-    const { service } = this.exchange
-    if (picker.isFull(service, this.now())) return new QueueFullError(service.name)
-    return isSynced() ? new NoPeerError(service.name) : new NotReadyError(service.name)
   }
 }

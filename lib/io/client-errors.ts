@@ -1,4 +1,8 @@
-import { CLIENT_CLOSED } from '../logger/outcome.js'
+import { ConnectError, NoPeerError, NotReadyError, QueueFullError, ResetError, TimeoutError } from '../errors.js'
+import { CLIENT_CLOSED, type ErrorKind } from '../logger/outcome.js'
+import { waitingIn } from '../picker/queue.js'
+import type { Service } from '../store/service.js'
+import type { Means } from './message.js'
 
 /** Why an attempt was stopped; nobody is there to be told but the log, under nginx's status for it. */
 export class ClientLeft extends Error {
@@ -16,4 +20,18 @@ export class UploadLate extends Error {
   constructor () {
     super('the rest of the request did not come in time')
   }
+}
+
+/** The error that a client of `service` is told when an attempt came to nothing. */
+export function errorFor (service: string, kind: ErrorKind, cause: Error): Error {
+  if (kind === 'connect') return new ConnectError(service, { cause })
+  if (kind === 'timeout') return new TimeoutError(service, { cause })
+  if (kind === 'reset') return new ResetError(service, { cause })
+  return Object.assign(new Error('the request cannot be forwarded', { cause }), { statusCode: 400 })
+}
+
+/** The error that a client is told when nobody could be tried. */
+export function nobodyFor (service: Service, { picker, isSynced, clock }: Means): Error {
+  if (waitingIn(service) > 0 || picker.isFull(service, clock())) return new QueueFullError(service.name)
+  return isSynced() ? new NoPeerError(service.name) : new NotReadyError(service.name)
 }

@@ -2,6 +2,8 @@ import { Dispatcher } from 'undici'
 import { NoPeerError, NotReadyError, ShedError, UnknownServiceError } from '../errors.js'
 import type { Logger } from '../logger/logger.js'
 import { Exchange } from '../picker/exchange.js'
+import type { Fields } from '../picker/forwarding.js'
+import { keyOf, needsKey } from '../picker/hash-key.js'
 import type { Service } from '../store/service.js'
 import type { Store } from '../store/store.js'
 import { Call } from './call.js'
@@ -79,6 +81,9 @@ export class UpstreamDispatcher extends Dispatcher {
     const path = targetIn(options, service.name)
     const fields = fieldsIn(options)
     const exchange = new Exchange(service)
+    const { hashKey } = service.settings
+    // There is no client here, and no request that a function could look at.
+    if (needsKey(service.settings) && typeof hashKey === 'string') exchange.key = keyOf(hashKey, { uri: path, address: null, field: name => fieldIn(fields, name) })
     const { method } = options
     const { body, end } = given(options.body, exchange.kept(method), clock)
     const call = new Call(this.#means, exchange, { path, method, fields, host: undefined, body, upgrade }, recipient, startedAt)
@@ -102,4 +107,9 @@ function done (callback: (() => void) | undefined): Promise<void> | undefined {
   if (callback === undefined) return Promise.resolve()
   queueMicrotask(callback)
   return undefined
+}
+
+function fieldIn (fields: Fields, name: string): string | string[] | undefined {
+  const at = fields.findIndex((field, i) => i % 2 === 0 && field === name)
+  return at === -1 ? undefined : fields[at + 1]
 }

@@ -1,8 +1,9 @@
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { ErrorKind } from '../logger/outcome.js'
 import type { Exchange } from '../picker/exchange.js'
 import type { Pick } from '../picker/picker.js'
 import type { Answer, Recipient } from './recipient.js'
+import type { Body } from './upload.js'
 
 /** An attempt as its owner sees it. */
 export interface Trial extends Answer {
@@ -24,10 +25,8 @@ export interface Trial extends Answer {
 /** Whose attempt it is: told what came of it, decides what comes next. */
 export interface Owner {
   readonly exchange: Exchange
-  /** The client never finished what it sends. */
-  readonly isUploadBroken: boolean
-  /** Nothing of what the client sends has come, and the headers wait for it. */
-  readonly isUploadUntouched: boolean
+  /** What the client sends. */
+  readonly body: Body
   /** Epoch ms. */
   now: () => number
   /** How long the attempt may still wait for headers, ms. */
@@ -38,8 +37,6 @@ export interface Owner {
   failed: (trial: Trial, kind: ErrorKind, cause: Error) => void
   /** The peer has agreed to another protocol; `socket` is the connection. */
   upgraded: (trial: Trial, socket: Duplex) => void
-  /** What the client sends, from its beginning again; undefined when it is not in hand any more. */
-  reopen: () => Readable | undefined
   /** The error that a client is told. */
   errorFor: (kind: ErrorKind, cause: Error) => Error
 }

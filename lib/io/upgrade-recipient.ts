@@ -19,13 +19,14 @@ export class UpgradeRecipient extends ReplyRecipient {
     this.#tunnels = tunnels
   }
 
-  upgraded ({ headers }: Answer, peer: Duplex, pick: Pick): void {
+  upgraded ({ statusCode, headers }: Answer, peer: Duplex, pick: Pick): void {
     // From here on a client that leaves ends the tunnel, and no attempt.
     this.#forwarding.stop = null
     const { 'content-length': _none, ...fields } = endToEndFields(Object.entries(headers).flatMap(
       ([name, values]) => [values].flat().flatMap(value => [name, String(value)])))
     const protocol = headers.upgrade ?? this.#upgrade.protocol
     try {
+      this.#forwarding.keep(statusCode)
       const client = this.#upgrade.accept(protocol, fields)
       if (client instanceof Duplex) return this.#tunnels.join(pick, client, peer, protocol.toLowerCase() === 'websocket')
       peer.destroy()

@@ -44,6 +44,12 @@ export class Exchange {
   /** Bound of all attempts together until response headers, ms. */
   readonly total: number
   readonly upstream: Upstream
+  /** What the request is hashed by; null when nothing. */
+  key: string | null = null
+  /** The peer that its client is to be kept on; null for none. */
+  home: PeerState | null = null
+  /** Whom the last attempt goes to. */
+  state: PeerState | null = null
   #tried: Set<PeerState> | undefined
 
   constructor (service: Service, total = service.settings.timeouts.total, retry = service.settings.retry) {
@@ -65,8 +71,9 @@ export class Exchange {
   /** The peer for the next attempt, never one that was tried; undefined when nobody is left. */
   next (picker: Picker, now: number): Pick | undefined {
     if (this.#tried !== undefined) this.#excludeReturned(this.#tried)
-    const pick = picker.pick(this.service, this.#tried, now)
+    const pick = picker.pick(this.service, this.#tried, now, this.key, this.home)
     if (pick === undefined) return undefined
+    this.state = pick.state
     this.upstream.peer = pick.peer.id
     // A list that grows from nothing takes room for sixteen.
     this.upstream.attempts = [...this.upstream.attempts, { peer: pick.peer.id, ms: 0 }]

@@ -79,6 +79,8 @@ export interface Forwarding {
   broken: number | null
   /** The answer that stands; its body may still be coming. Throws what hooks throw, and for headers that cannot be sent. */
   answered: (statusCode: number, headers: Answered, body: AsyncIterable<unknown> | Uint8Array) => void
+  /** Says on the reply to whom its client is to come back, if anything keeps it. For answers that `answered` is not told. */
+  keep: (statusCode: number) => void
   /** There is no answer. After an `answered` that has thrown it may come, too. */
   failed: (error: Error) => void
 }
