@@ -66,7 +66,7 @@ t.test('least requests: who failed has that much more to do, across a change, an
   t.equal(balancer.pick(T0, null), a, 'nobody else')
 })
 
-t.test('two choices: each failure in a row counts twice as much, up to 64 times what is usual', async t => {
+t.test('two choices: each failure in a row counts twice as much, up to 16 times what is usual', async t => {
   const balancer = new P2cEwma(seeded(1))
   const state = new PeerState(peer('c'), T0, null)
   balancer.closed(b, { status: 200, ms: 10 }, T0)
@@ -74,9 +74,18 @@ t.test('two choices: each failure in a row counts twice as much, up to 64 times 
     balancer.closed(state, REFUSED, T0)
     return state.latency
   })
-  t.same(seen, [30, 60, 120, 240, 480, 640, 640, 640])
+  t.same(seen, [30, 60, 120, 160, 160, 160, 160, 160])
   balancer.closed(state, { error: 'timeout', ms: 1000 }, T0)
   t.equal(state.latency, 3000, 'a slow failure as its time says')
   balancer.closed(state, REFUSED, T0)
   t.equal(state.latency, 3000, 'and a fast one does not make it better')
+})
+
+t.test('two choices: a newcomer begins with the latency of the others, who are known by their peaks', async t => {
+  const balancer = new P2cEwma(seeded(1))
+  const known = new PeerState(peer('d'), T0, null)
+  for (let i = 0; i < 200; i++) balancer.closed(known, { status: 200, ms: i % 10 === 0 ? 50 : 5 }, T0)
+  const newcomer = new PeerState(peer('e'), T0, null)
+  balancer.closed(newcomer, { status: 200, ms: 5 }, T0)
+  t.ok(newcomer.latency > 49 && newcomer.latency <= 50, `${newcomer.latency} ms after its first answer in 5 ms`)
 })

@@ -8,11 +8,11 @@ const DECAY = 10_000
 /** What is as old as so many times that is forgotten. */
 const FORGOTTEN = 16
 /**
- * A failure counts as so many times what a request takes, and twice as much as before with each that follows, up to the
- * second figure: latencies are peaks, several times what is usual, and a peer that fails fast never has much to do.
+ * A failure counts as so many times the usual latency, and twice as much as before with each that follows, up to the
+ * second figure: a peer that fails fast never has much to do.
  */
 const FAILED = 3
-const FAILING = 64
+const FAILING = 16
 /** How much one request moves what is taken for usual. */
 const STEP = 0.05
 /** Below this, times differ by chance, ms. */
@@ -30,7 +30,7 @@ export class P2cEwma implements Balancer {
   #states: PeerState[] = []
   #weights = new Float64Array(0)
   #table: AliasTable
-  /** What good answers take, whoever gives them; 0 while nothing is known. */
+  /** The latency of those who answer well; 0 while nothing is known. */
   #usual = 0
 
   constructor (random: () => number) {
@@ -57,12 +57,13 @@ export class P2cEwma implements Balancer {
   }
 
   closed (state: PeerState, outcome: Outcome, now: number): void {
-    const kept = fade(state, now)
-    const known = state.latency * kept
+    const isKnown = state.latencyAt !== 0
+    const kept = isKnown ? fade(state, now) : 1
+    const known = (isKnown ? state.latency : this.#usual) * kept
     if ('error' in outcome || outcome.status >= 500) return this.#failed(state, outcome, known, now)
     const took = outcome.ttfb ?? outcome.ms
-    this.#usual = this.#usual === 0 ? took : this.#usual + STEP * (took - this.#usual)
     note(state, took > known ? took : known + took * (1 - kept), now)
+    this.#usual = this.#usual === 0 ? took : this.#usual + STEP * (state.latency - this.#usual)
   }
 
   #failed (state: PeerState, outcome: Outcome, known: number, now: number): void {
