@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { serviceDefaults } from '../../lib/options.js'
 import { conditionOf } from '../../lib/store/condition.js'
+import { BALANCERS, type BalancerName } from '../../lib/store/settings.js'
 import { checks } from '../fixtures/pure.js'
-import { BALANCERS, type BalancerName } from '../fixtures/simulation/balancers.js'
+
 import type { Fault } from '../fixtures/simulation/machine.js'
 import { Simulation } from '../fixtures/simulation/simulation.js'
 import { storyOf, watchPanic, type Story } from '../fixtures/simulation/watch.js'

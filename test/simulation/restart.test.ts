@@ -1,16 +1,17 @@
 import t from 'tap'
-import { BALANCERS } from '../fixtures/simulation/balancers.js'
+import { BALANCERS, type BalancerName } from '../../lib/store/settings.js'
 import { Simulation } from '../fixtures/simulation/simulation.js'
 
-/** 100 peers in ten batches, 50 requests a second for each, so that chance alone doubles nobody's share in a second. */
+/** 100 peers in ten batches, 50 requests a second for each: chance alone doubles nobody's share in a second. */
 const PEERS = 100
 const BATCH = 10
 const RATE = 50 * PEERS
-/** Seconds from a batch's drain to its removal, from there to its return, and its slow start. The next one follows at once. */
+/** Seconds from a batch's drain to its removal, and from there to its return; the next batch follows at once. */
 const DRAIN = 2
 const GONE = 4
+/** Slow start, seconds: until a batch is warm the next one is gone, and the one after that drained. */
 const RAMP = 10
-/** When everything is settled. */
+/** When everybody knows everybody. */
 const START = 5
 const END = START + PEERS / BATCH * (DRAIN + GONE) + RAMP + 5
 
@@ -18,38 +19,54 @@ const END = START + PEERS / BATCH * (DRAIN + GONE) + RAMP + 5
 function restart (sim: Simulation, how: 'drained' | 'removed', slowStart: number): void {
   for (let first = 0, from = START; first < PEERS; first += BATCH, from += DRAIN + GONE) {
     const ids = Array.from({ length: BATCH }, (_, i) => `p${first + i}`)
-    sim.at(from, () => {
-      for (const id of ids) how === 'drained' ? sim.join(id, { status: 'drain' }) : sim.leave(id)
-    })
-    if (how === 'drained') sim.at(from + DRAIN, () => { for (const id of ids) sim.leave(id) })
+    const remove = (): void => { for (const id of ids) sim.leave(id) }
+    if (how === 'drained') sim.at(from, () => { for (const id of ids) sim.join(id, { status: 'drain' }) })
+    sim.at(how === 'drained' ? from + DRAIN : from, remove)
     sim.at(from + DRAIN + GONE, () => { for (const id of ids) sim.join(id, { slowStart }) })
   }
 }
 
-t.test('a rolling restart of all peers under steady traffic', async t => {
+/**
+ * The most that a peer got in any second, by two measures of what is fair: its part of the whole when all are there, and
+ * its part of those that were there then, if that is more.
+ */
+function worst (balancer: BalancerName, how: 'drained' | 'removed', slowStart: number): { ofAll: number, ofThose: number, restarted: number, failed: number } {
+  const sim = new Simulation({ settings: { balancer }, rate: RATE })
+  for (let i = 0; i < PEERS; i++) sim.join(`p${i}`)
+  const atFirst = new Set(sim.machines.values())
+  restart(sim, how, slowStart)
+  const before = new Map<object, number>()
+  let [requests, ofAll, ofThose] = [0, 0, 0]
+  sim.everySecond(() => {
+    const { picker, service } = sim.gateway
+    const shares = picker.shares(service, sim.now)
+    const all = sim.requests - requests
+    requests = sim.requests
+    for (const [id, machine] of sim.machines) {
+      const part = (machine.received - (before.get(machine) ?? 0)) / all
+      before.set(machine, machine.received)
+      const expected = shares.get(sim.gateway.state(id))?.expectedShare ?? 0
+      ofAll = Math.max(ofAll, part * PEERS)
+      ofThose = Math.max(ofThose, part / Math.max(expected, 1 / PEERS))
+    }
+  })
+  sim.run(END)
+  const restarted = [...sim.machines.values()].filter(machine => !atFirst.has(machine) && machine.received > 0).length
+  return { ofAll, ofThose, restarted, failed: sim.failed }
+}
+
+t.test('a rolling restart of all peers under steady traffic: nobody gets more than twice his fair share in any second', async t => {
   for (const balancer of BALANCERS) {
     for (const how of ['drained', 'removed'] as const) {
       for (const slowStart of [RAMP * 1000, 0]) {
-        const sim = new Simulation({ settings: { balancer }, rate: RATE })
-        for (let i = 0; i < PEERS; i++) sim.join(`p${i}`)
-        restart(sim, how, slowStart)
-        const before = new Map<object, number>()
-        let requests = 0
-        let worst = 0
-        let what = ''
-        sim.everySecond(second => {
-          const fair = (sim.requests - requests) / PEERS
-          requests = sim.requests
-          for (const [id, machine] of sim.machines) {
-            const share = (machine.received - (before.get(machine) ?? 0)) / fair
-            before.set(machine, machine.received)
-            if (share > worst) [worst, what] = [share, `${id} in second ${second}`]
-          }
-        })
-        sim.run(END)
-        t.comment(`${balancer}, ${how}, slow start ${slowStart} ms: at most ${worst.toFixed(2)} × the fair share (${what}), cpu ${sim.spent}`)
-        t.ok(worst <= 2, `${balancer}: ${worst}`)
-        t.equal(sim.failed, 0)
+        const { ofAll, ofThose, restarted, failed } = worst(balancer, how, slowStart)
+        const what = `${balancer}, ${how}, slow start ${slowStart / 1000} s`
+        // Of two choices one peer may win all: 2 / n of the requests, of the 85 that there are at times. So that is its bound.
+        const bound = balancer === 'p2c-ewma' ? 2.35 : 2
+        t.ok(ofAll > 1.05 && ofAll <= bound, `${what}: at most ${ofAll.toFixed(2)} × its part when all are there`)
+        t.ok(ofThose > 1 && ofThose <= 2, `${what}: at most ${ofThose.toFixed(2)} × its part of those that are there`)
+        t.equal(restarted, PEERS, `${what}: all were restarted`)
+        t.equal(failed, 0, `${what}: nothing failed`)
       }
     }
   }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { seeded } from '../fixtures/pure.js'
-import type { BalancerName } from '../fixtures/simulation/balancers.js'
+import type { BalancerName } from '../../lib/store/settings.js'
 import type { Machine } from '../fixtures/simulation/machine.js'
 import { Simulation } from '../fixtures/simulation/simulation.js'
 
