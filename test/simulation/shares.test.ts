@@ -6,6 +6,7 @@ import { Simulation } from '../fixtures/simulation/simulation.js'
 
 const TICK = 0.1
 const PEERS = 200
+const HOUR = 3_600_000
 
 interface Account {
   readonly machine: Machine
@@ -26,8 +27,10 @@ class Fleet {
   #tick = 0
   readonly #random = seeded(77)
 
-  constructor (balancer: BalancerName, rate: number) {
-    this.sim = new Simulation({ settings: { balancer }, rate, servers: 64, work: 20 })
+  /** Nobody waits for a server: what is measured is the balancer alone. */
+  constructor (balancer: BalancerName, rate: number, work: number) {
+    const timeouts = { connect: 1000, headers: HOUR, body: HOUR, total: HOUR }
+    this.sim = new Simulation({ settings: { balancer, timeouts }, rate, servers: 256, work })
     for (let i = 0; i < PEERS; i++) this.#join()
   }
 
@@ -78,7 +81,7 @@ class Fleet {
 }
 
 t.test('round robin: an hour with a change every ten seconds', async t => {
-  const fleet = new Fleet('round-robin', 300)
+  const fleet = new Fleet('round-robin', 300, 20)
   fleet.run(3000, true)
   const { sim, accounts } = fleet
   const all = [...accounts.values(), ...fleet.gone]
@@ -96,4 +99,42 @@ t.test('round robin: an hour with a change every ten seconds', async t => {
     sim.runRequests(17)
   }
   t.equal(sim.failed, 0)
+})
+
+/** Bounds of a peer's part, by what its weight says, and of how far chance may carry it. */
+interface Bounds {
+  readonly balancer: BalancerName
+  /** Mean time of a request, ms: what is in flight. */
+  readonly work: number
+  readonly least: number
+  readonly most: number
+  readonly deviations?: number
+}
+
+t.test('the others: twenty minutes with a change every ten seconds', async t => {
+  // 6 requests in flight at 200 peers; and 2400, which is 4 for each of weight 1.
+  const rows: Bounds[] = [
+    { balancer: 'random', work: 20, least: 0.8, most: 1.2, deviations: 5 },
+    // The idle take turns by weight; the busy have as much to do as their weight says.
+    { balancer: 'least-requests', work: 20, least: 0.95, most: 1.05 },
+    { balancer: 'least-requests', work: 8000, least: 0.85, most: 1.2 },
+    // By weight they are chosen, and by weight they are compared: while there is little to do heavy ones get more than that.
+    { balancer: 'p2c-ewma', work: 20, least: 0.2, most: 1.6 },
+    { balancer: 'p2c-ewma', work: 8000, least: 0.8, most: 1.5 },
+    { balancer: 'hash', work: 20, least: 0.75, most: 1.3 }
+  ]
+  for (const { balancer, work, least, most, deviations = Infinity } of rows) {
+    const fleet = new Fleet(balancer, 300, work)
+    fleet.run(balancer === 'hash' ? 300 : 1200, true)
+    // Who should have had few is judged by chance alone.
+    const all = [...fleet.accounts.values(), ...fleet.gone].filter(({ expected }) => expected > 300)
+    const parts = all.map(({ machine, expected }) => machine.received / expected)
+    const [low, high] = [Math.min(...parts), Math.max(...parts)]
+    const far = Math.max(...all.map(({ machine, expected }) => Math.abs(machine.received - expected) / Math.sqrt(expected)))
+    const what = `${balancer}, ${300 * work / 1000} in flight`
+    t.ok(all.length > 50, `${what}: ${all.length} peers`)
+    t.ok(low >= least && high <= most, `${what}: every peer gets ${low.toFixed(3)} to ${high.toFixed(3)} of its share`)
+    t.ok(far <= deviations, `${what}: off by at most ${far.toFixed(1)} standard deviations`)
+    t.equal(fleet.sim.failed, 0)
+  }
 })
