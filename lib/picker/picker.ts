@@ -171,7 +171,11 @@ export class Picker {
 }
 
 function takes (plan: Plan, tried: ReadonlySet<PeerState> | undefined): MayTake | undefined {
-  if (tried === undefined) return plan.bounded ? plan.hasRoom : undefined
+  return tried === undefined ? plan.bounded ? plan.hasRoom : undefined : takesBut(tried, plan)
+}
+
+/** Apart, because a function that makes a closure makes room for what that captures each time it is called. */
+function takesBut (tried: ReadonlySet<PeerState>, plan: Plan): MayTake {
   return state => !tried.has(state) && plan.hasRoom(state)
 }
 

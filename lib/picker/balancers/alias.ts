@@ -1,8 +1,11 @@
 import type { PeerState } from '../../store/peer.js'
 import type { MayTake } from '../balancer.js'
+import type { Chance } from './chance.js'
 
 /** How often chance is asked for somebody who is allowed before all are looked at. */
 const TRIES = 8
+/** What `Chance.bits` stays below. */
+const ALL = 0x100000000
 
 /**
  * Weighted choice by chance in O(1): Walker's alias method with Vose's construction in O(n) (IEEE Trans. Software Eng.
@@ -10,16 +13,16 @@ const TRIES = 8
  */
 export class AliasTable {
   readonly #weights: Float64Array
-  readonly #random: () => number
+  readonly #chance: Chance
   /** What part of a column is its own place's, and whose the rest is. */
   readonly #own: Float64Array
   readonly #other: Int32Array
 
   /** Weights above 0; their sum may be anything a double holds. */
-  constructor (weights: Float64Array, random: () => number) {
+  constructor (weights: Float64Array, chance: Chance) {
     const { length } = weights
     this.#weights = weights
-    this.#random = random
+    this.#chance = chance
     this.#own = new Float64Array(length).fill(1)
     this.#other = Int32Array.from(weights, (_, place) => place)
     // By the largest first: a sum of huge weights, or a share of tiny ones, would be no number.
@@ -42,7 +45,8 @@ export class AliasTable {
 
   /** A place, each as often as its weight says. There must be one. */
   pick (): number {
-    const point = this.#random() * this.#own.length
+    // One number says both: the column, and the point in it.
+    const point = this.#chance.bits() / ALL * this.#own.length
     const column = Math.floor(point)
     return point - column < (this.#own[column] as number) ? column : this.#other[column] as number
   }
@@ -60,7 +64,7 @@ export class AliasTable {
       if (place === except || !mayTake(states[place] as PeerState)) continue
       const weight = this.#weights[place] as number
       seen += weight
-      if (chosen === -1 || this.#random() * seen < weight) chosen = place
+      if (chosen === -1 || this.#chance.bits() / ALL * seen < weight) chosen = place
     }
     return chosen
   }

@@ -44,7 +44,7 @@ export class Hash implements Balancer {
       state.place = place
       this.#inflight += state.inflight
     })
-    const weights = ranked.map(({ state: { ramp }, weight }) => weight / ramp * Math.ceil(ramp * STEPS) / STEPS)
+    const weights = ranked.map(({ state: { ramp }, weight }) => stepped(weight, ramp))
     const made = ranked.map(({ identity }, place) => `${identity} ${weights[place]}`).join()
     if (made === this.#made) return
     this.#made = made
@@ -55,7 +55,7 @@ export class Hash implements Balancer {
   pick (_now: number, key: string | null, mayTake?: MayTake): PeerState | undefined {
     const { length } = this.#table
     if (length === 0) return undefined
-    let slot = key === null ? Math.floor(this.#random() * length) : textHash(key, 0) % length
+    let slot = Math.floor((key === null ? this.#random() : textHash(key, 0) / 0x100000000) * length)
     for (let look = 0; look < LOOKS; look++) {
       const place = this.#table[slot] as number
       const state = this.#states[place] as PeerState
@@ -77,16 +77,23 @@ export class Hash implements Balancer {
     return inflight < BOUND * (this.#inflight + 1) * (this.#shares[place] as number)
   }
 
-  /** Nobody near has room. */
+  /** Nobody near has room. Of those who have, or of all if none has, it is who has the least to do for his share. */
   #leastBusy (mayTake: MayTake | undefined): PeerState | undefined {
-    let [best, least] = [-1, Infinity]
+    let [best, least, isBounded] = [-1, Infinity, false]
     for (let place = 0; place < this.#states.length; place++) {
       const state = this.#states[place] as PeerState
+      if (mayTake !== undefined && !mayTake(state)) continue
+      const hasRoom = this.#hasRoom(place, state)
       const load = (state.inflight + 1) / (this.#shares[place] as number)
-      if (load < least && (mayTake === undefined || mayTake(state))) [best, least] = [place, load]
+      if (best === -1 || (hasRoom === isBounded ? load < least : hasRoom)) [best, least, isBounded] = [place, load, hasRoom]
     }
     return this.#states[best]
   }
+}
+
+/** The weight with its ramp raised to the next step. Rounded, or what divisions leave would make a new table each time. */
+function stepped (weight: number, ramp: number): number {
+  return ramp === 0 || ramp === 1 ? weight : Number((weight / ramp).toPrecision(12)) * Math.ceil(ramp * STEPS) / STEPS
 }
 
 function preference (identity: string, weight: number, size: number): Preference {

@@ -2,6 +2,7 @@ import type { Outcome } from '../../logger/outcome.js'
 import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
+import { Chance } from './chance.js'
 
 /** After this time a latency counts a third, ms: what was slow is tried again before long. */
 const DECAY = 10_000
@@ -26,22 +27,23 @@ const LEAST = 0.05
  * it had waited for longer. O(1) for a pick and for its end, O(n) for a change.
  */
 export class P2cEwma implements Balancer {
-  readonly #random: () => number
+  readonly #chance: Chance
   #states: PeerState[] = []
-  #weights = new Float64Array(0)
+  /** 1 / weight. */
+  #costs = new Float64Array(0)
   #table: AliasTable
   /** The latency of those who answer well; 0 while nothing is known. */
   #usual = 0
 
   constructor (random: () => number) {
-    this.#random = random
-    this.#table = new AliasTable(this.#weights, random)
+    this.#chance = new Chance(random)
+    this.#table = new AliasTable(this.#costs, this.#chance)
   }
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#weights = Float64Array.from(candidates, ({ weight }) => weight)
-    this.#table = new AliasTable(this.#weights, this.#random)
+    this.#costs = Float64Array.from(candidates, ({ weight }) => 1 / weight)
+    this.#table = new AliasTable(Float64Array.from(candidates, ({ weight }) => weight), this.#chance)
   }
 
   pick (now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
@@ -52,7 +54,7 @@ export class P2cEwma implements Balancer {
     const one = this.#table.pick()
     let other = this.#table.pick()
     // The same twice is no choice: then any other will do.
-    if (other === one) other = (one + 1 + Math.floor(this.#random() * (length - 1))) % length
+    if (other === one) other = (one + 1 + this.#chance.below(length - 1)) % length
     return states[this.#better(one, other, now)]
   }
 
@@ -89,7 +91,7 @@ export class P2cEwma implements Balancer {
   #cost (place: number, now: number): number {
     const state = this.#states[place] as PeerState
     const latency = state.latencyAt === 0 ? this.#usual : state.latency * fade(state, now)
-    return (latency > LEAST ? latency : LEAST) * (state.inflight + 1) / (this.#weights[place] as number)
+    return (latency > LEAST ? latency : LEAST) * (state.inflight + 1) * (this.#costs[place] as number)
   }
 }
 
@@ -100,7 +102,7 @@ function note (state: PeerState, latency: number, now: number): void {
 
 /** What is left of a latency: e^(-age / decay) as (1 - age / decay / 16)^16. A clock that goes back makes nothing older. */
 function fade (state: PeerState, now: number): number {
-  const age = (now - state.latencyAt) / (DECAY * FORGOTTEN)
+  const age = (now - state.latencyAt) * (1 / (DECAY * FORGOTTEN))
   if (age <= 0) return 1
   if (age >= 1) return 0
   const square = (1 - age) * (1 - age)

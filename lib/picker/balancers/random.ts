@@ -1,24 +1,25 @@
 import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
+import { Chance } from './chance.js'
 
 /**
  * By chance, each peer as often as its weight says. Keeps nothing, so nothing has to survive a change. O(1) for a pick,
  * O(n) for a change.
  */
 export class Random implements Balancer {
-  readonly #random: () => number
+  readonly #chance: Chance
   #states: PeerState[] = []
   #table: AliasTable
 
   constructor (random: () => number) {
-    this.#random = random
-    this.#table = new AliasTable(new Float64Array(0), random)
+    this.#chance = new Chance(random)
+    this.#table = new AliasTable(new Float64Array(0), this.#chance)
   }
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#table = new AliasTable(Float64Array.from(candidates, ({ weight }) => weight), this.#random)
+    this.#table = new AliasTable(Float64Array.from(candidates, ({ weight }) => weight), this.#chance)
   }
 
   pick (_now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
