@@ -99,6 +99,7 @@ async function main (): Promise<void> {
   console.log(`heap: ${perPeer.toFixed(0)} bytes a peer`)
   await burst(client, app, agent)
   console.log(`one change, µs, in a service of ${await events()}`)
+  console.log(`a tick over all services, ms: ${await ticks()}`)
 }
 
 /** What one change costs in services of different sizes, without etcd and sockets: µs, the best of five times 20,000. */
@@ -124,6 +125,41 @@ async function events (): Promise<string> {
       return (performance.now() - started) / 20
     })
     return `${size} peers ${Math.min(...times).toFixed(1)}`
+  })
+  return costs.join(', ')
+}
+
+/** What a tick of health costs at rest, of which there are ten a second: ms, with and without active checks. */
+async function ticks (): Promise<string> {
+  const { Health } = await built('health/health.js') as typeof import('../lib/health/health.js')
+  const { Store } = await built('store/store.js') as typeof import('../lib/store/store.js')
+  const { serviceDefaults } = await built('options.js') as typeof import('../lib/options.js')
+  const costs = [null, '/health'].map(checkUrl => {
+    const store = new Store(() => serviceDefaults)
+    const health = new Health(Math.random)
+    for (let i = 0; i < PEERS; i++) {
+      const service = store.ensure(`service-${i % SERVICES}`)
+      const id = `10.${i >> 16 & 255}.${i >> 8 & 255}.${i & 255}:8080`
+      const peer = { id, host: id, port: 8080, scheme: 'http', weight: 1, status: 'up', slowStart: 0, checkUrl, startAt: null, priority: 0, zone: null, maxInflight: 0, params: {}, key: id, modRevision: 1n, lease: 0n } as const
+      health.admit(service, service.put(peer, 0, true), true, true, 0)
+    }
+    let [now, checked] = [0, 0]
+    const tick = (): void => {
+      now += 100
+      for (const service of store.services.values()) {
+        health.tick(service, now)
+        for (const task of health.due(service, now)) {
+          checked++
+          health.conclude(task, { ok: true, status: 200, ms: 1, error: null }, now)
+        }
+      }
+    }
+    for (let i = 0; i < 200; i++) tick()
+    checked = 0
+    const { user, system } = process.cpuUsage()
+    for (let i = 0; i < 200; i++) tick()
+    const spent = process.cpuUsage({ user, system })
+    return `${checkUrl === null ? 'nothing to check' : `${(checked / 200).toFixed(0)} checks due`} ${((spent.user + spent.system) / 200_000).toFixed(2)}`
   })
   return costs.join(', ')
 }

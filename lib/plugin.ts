@@ -10,6 +10,7 @@ import { Forwarder } from './http/forward.js'
 import type { Gateway } from './http/gateway.js'
 import { inspect } from './http/inspect.js'
 import { Journal } from './http/journal.js'
+import { News } from './http/news.js'
 import { proxy } from './http/proxy.js'
 import { Upgrades } from './http/upgrades.js'
 import { Upstreams } from './http/upstreams.js'
@@ -27,7 +28,6 @@ import { Logger } from './logger/logger.js'
 import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
 import { Picker } from './picker/picker.js'
 import { queueOf } from './picker/queue.js'
-import type { PeerState } from './store/peer.js'
 import type { Service } from './store/service.js'
 import { shortestWait, type ServiceSettings } from './store/settings.js'
 import { Store } from './store/store.js'
@@ -56,6 +56,7 @@ class Composition implements Gateway {
   readonly #checker = new Checker()
   readonly #follower: Follower
   readonly #log: FastifyInstance['log']
+  readonly #news: News
   #interval: NodeJS.Timeout | undefined
   #tickEvery = 0
   #closed = false
@@ -63,6 +64,7 @@ class Composition implements Gateway {
   constructor (settings: Settings, log: FastifyInstance['log']) {
     this.settings = settings
     this.#log = log
+    this.#news = new News(log, this.journal)
     const inCode = (name: string): ServiceSettings => settings.services.get(name) ?? settings.service
     this.store = new Store(inCode)
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
@@ -71,7 +73,7 @@ class Composition implements Gateway {
       this.logger.attempt(state, outcome, at)
       const verdict = this.#health.observe(service, state, outcome, at)
       this.#publish(verdict)
-      if (service.queue !== null) queueOf(service).serve()
+      serve(service)
       if (state.inflight === 0) this.waiters.check()
     }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)), settings.zone)
     const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
@@ -123,24 +125,25 @@ class Composition implements Gateway {
   /** What the registry changed goes to health, to the connections, to the log. */
   #adopt (changes: readonly Change[], boot: boolean): void {
     const at = now()
-    const added = new Map<Service, PeerState[]>()
+    const joined = new Set<Service>()
     for (const change of changes) {
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
-        this.#happened(change.service.name, null, 'settings', at)
+        this.#news.changed(change.service.name, null, 'settings', at)
       } else {
         const { state, type } = change
         if (type === 'removed' || state.peer.status !== 'up') this.transport.release(state)
-        if (type !== 'removed') this.#health.admit(change.service, state, type === 'added', boot, at)
-        const states = added.get(change.service) ?? []
-        if (type === 'added' && states.push(state) === 1) added.set(change.service, states)
-        this.#happened(change.service.name, state.peer.id, type, at)
+        if (type === 'removed') this.#health.drop(change.service, state)
+        else this.#health.admit(change.service, state, type === 'added', boot, at)
+        if (type === 'added') joined.add(change.service)
+        this.#news.changed(change.service.name, state.peer.id, type, at)
       }
       if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
     if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
-    // At once for who is new, and only for them: an event costs the same however many peers there are.
-    for (const [service, states] of added) this.#check(service, states)
+    // Who is new is checked at once.
+    for (const service of joined) this.#check(service, at)
+    for (const { service } of changes) serve(service)
     this.waiters.check()
   }
 
@@ -159,37 +162,34 @@ class Composition implements Gateway {
     for (const service of this.store.services.values()) {
       for (const verdict of this.#health.tick(service, at)) this.#publish(verdict)
       this.picker.step(service, at)
-      this.#check(service)
-      if (service.queue !== null) queueOf(service).serve()
+      if (this.#health.mayTurn(service)) this.#publish(this.#health.turn(service, this.picker.plan(service, at).panic, at))
+      this.#check(service, at)
+      serve(service)
+      this.#news.trouble(service, this.picker.trouble(service))
     }
     this.waiters.check()
   }
 
-  #check (service: Service, peers?: readonly PeerState[]): void {
-    for (const task of this.#health.due(service, now(), peers)) this.#run(task).catch(error => this.#log.error(error))
+  #publish (verdict: Verdict | undefined): void {
+    if (verdict !== undefined && !this.#closed) this.#news.judged(verdict)
+  }
+
+  #check (service: Service, at: number): void {
+    for (const task of this.#health.due(service, at)) this.#run(task).catch(error => this.#log.error(error))
   }
 
   async #run (task: CheckTask): Promise<void> {
     const answer = await this.#checker.run(task)
-    const verdict = this.#health.conclude(task, answer, now())
-    this.#publish(verdict)
-    if (this.#health.isBehind(task.service)) this.#check(task.service)
+    const at = now()
+    this.#publish(this.#health.conclude(task, answer, at))
+    if (this.#health.isBehind(task.service, at)) this.#check(task.service, at)
     this.waiters.check()
   }
+}
 
-  /** The registry's changes may be many and are all at etcd to be read: the log has them at `debug`. */
-  #happened (service: string, peer: string | null, event: Change['type'], at: number): void {
-    this.#log.debug({ service, peer, event }, 'the registry changed')
-    this.journal.add(service, { at, peer, event, reason: null })
-  }
-
-  #publish (verdict: Verdict | undefined): void {
-    if (verdict === undefined || this.#closed) return
-    const { action, service, peer, reason } = verdict
-    const level = action === 'eject' || action === 'down' || action === 'spare' ? 'warn' : 'info'
-    this.#log[level]({ verdict }, `${service} ${peer}: ${action}, ${reason}`)
-    this.journal.add(service, { at: verdict.since, peer, event: action, reason })
-  }
+/** Who waits for room may go on. */
+function serve (service: Service): void {
+  if (service.queue !== null) queueOf(service).serve()
 }
 
 function packageVersion (): string {

@@ -38,7 +38,7 @@ export const good: Options[] = [
   { etcd: '', check: { interval: 5000, timeout: 1000, rise: 2, fall: 3, jitter: 0.2, concurrency: 32, userAgent: 'x' } },
   { etcd: '', check: { status: [[200, 399]], path: '/x', type: 'tcp' } },
   { etcd: '', outlier: { consecutive5xx: 5, consecutiveErrors: 5, interval: 10000, failureRate: 0.5, minRequests: 20 } },
-  { etcd: '', outlier: { baseEjection: 30000, maxEjection: 300000, maxEjected: 0.5 } },
+  { etcd: '', outlier: { baseEjection: 30000, maxEjection: 300000, maxEjected: 0.5, latencyFactor: 3 } },
   { etcd: '', timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 } },
   { etcd: '', host: 'client' },
   { etcd: '', host: 'shop.example', forwarded: false },

@@ -1,4 +1,4 @@
-import { Judgement } from '../../lib/health/outlier.js'
+import { Judgement } from '../../lib/health/judgement.js'
 import type { Verdict } from '../../lib/health/verdict.js'
 import { T0 } from '../../test/fixtures/pure.js'
 import { Simulation } from '../../test/fixtures/simulation/simulation.js'

@@ -1,7 +1,8 @@
-import { identityOf, type Peer, type PeerState } from '../store/peer.js'
+import type { Peer, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { CheckSettings } from '../store/settings.js'
-import type { Verdict } from './verdict.js'
+import { roundsOf } from './rounds.js'
+import { verdictOn, type Verdict } from './verdict.js'
 
 /** One active check that is due: what to ask of whom. `path` is null for a check by connecting. */
 export interface CheckTask {
@@ -20,16 +21,6 @@ export interface CheckAnswer {
   readonly error: string | null
 }
 
-/**
- * When a peer's last check began (epoch ms), which part of the interval the next one comes after it (so that another
- * interval counts at once), and whether a check is under way.
- */
-export interface Schedule {
-  startedAt: number
-  part: number
-  running: boolean
-}
-
 /** What to ask of `peer`: a path, null for connecting only, undefined when there is nothing to check. */
 export function targetOf (peer: Peer, settings: CheckSettings | false): string | null | undefined {
   if (settings === false) return undefined
@@ -46,6 +37,7 @@ export function admit (service: Service, state: PeerState, isNew: boolean, boot:
     if (state.check === 'none') return
     state.check = 'none'
     state.checkReason = null
+    roundsOf(service).failing.delete(state)
     state.lastCheck = null
   } else if (state.check === 'none') {
     state.check = isNew && !boot ? 'probing' : 'unchecked'
@@ -58,7 +50,7 @@ export function admit (service: Service, state: PeerState, isNew: boolean, boot:
 export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Verdict | undefined {
   const { service, state, settings } = task
   // Removed meanwhile, or no longer checked: the answer is about nobody.
-  if (service.peers.get(identityOf(task.peer)) !== state || state.check === 'none') return undefined
+  if (state.isRemoved || state.check === 'none') return undefined
   const before = state.lastCheck?.streak ?? 0
   const streak = answer.ok ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1
   state.lastCheck = { ...answer, at: now, streak }
@@ -75,6 +67,7 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
   const was = state.check
   state.check = 'passing'
   state.checkReason = null
+  roundsOf(service).failing.delete(state)
   state.settledAt = now
   // Who was out starts slowly and with a clean sheet; a newcomer's ramp counts from when it was first seen.
   if (was === 'failing') {
@@ -85,12 +78,13 @@ function pass (service: Service, state: PeerState, streak: number, now: number):
   service.touch()
   if (was === 'unchecked') return undefined
   const reason = was === 'probing' ? 'the first check passed' : `${streak} checks passed in a row`
-  return { action: 'up', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+  return verdictOn(service, state, 'up', 'checks', reason, now)
 }
 
 function fail (service: Service, state: PeerState, reason: string, now: number): Verdict {
   state.check = 'failing'
   state.checkReason = { reason, since: now, until: null }
+  roundsOf(service).failing.add(state)
   service.touch()
-  return { action: 'down', service: service.name, peer: state.peer.id, reason, since: now, until: null }
+  return verdictOn(service, state, 'down', 'checks', reason, now)
 }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { UnknownServiceError } from '../errors.js'
 import { history } from '../logger/report.js'
@@ -7,7 +8,8 @@ import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
 import type { Gateway } from './gateway.js'
-import { metrics, METRICS_TYPE } from './metrics.js'
+import { METRICS_TYPE } from './exposition.js'
+import { metrics } from './metrics.js'
 import { iso, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
@@ -40,7 +42,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   })
 
   app.get('/metrics', settings.open.includes('metrics') ? {} : guarded, (_request, reply) => {
-    return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(metrics(gateway))
+    return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(Readable.from(metrics(gateway)))
   })
 
   // Whoever may look sees why; to outsiders it says only whether.

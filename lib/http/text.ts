@@ -13,7 +13,8 @@ export function text (of: Status): string {
   ]
   for (const service of of.services) {
     const why = service.reason === null ? '' : ` (${service.reason})`
-    lines.push('', `${service.name} ${service.state}${why} ${service.peersEligible}/${service.peersTotal} peers eligible, ${service.rps} requests/s`)
+    lines.push('', `${service.name} ${service.state}${why} ${service.peersEligible}/${service.peersTotal} peers eligible, ${service.rps} requests/s` +
+      (service.queued === 0 ? '' : `, ${service.queued} waiting`))
     if (service.peers.length > 0) lines.push(...table(service.peers))
   }
   // What comes from the registry may hold anything; a line stays a line.

@@ -11,12 +11,41 @@ interface Question {
   readonly end: () => void
 }
 
+/** How many checks are under way at once in all: `concurrency` is of one service, and there may be thousands of those. */
+const AT_ONCE = 1000
+
 /** Carries out active checks, each on a connection of its own: whether a peer takes new ones is part of the question. */
 export class Checker {
+  readonly #atOnce: number
   readonly #open = new Set<Question>()
+  /** Those that wait for their turn, who came first goes first. */
+  readonly #waiting: Array<() => void> = []
+  #running = 0
+  #closed = false
 
-  /** One check, within its time whatever it hangs on. Never rejects; a check that cannot be made has failed. */
+  constructor (atOnce = AT_ONCE) {
+    this.#atOnce = atOnce
+  }
+
+  /**
+   * One check, within its time whatever it hangs on; that counts from when it is its turn. Never rejects; a check that cannot
+   * be made has failed.
+   */
   async run (task: CheckTask): Promise<CheckAnswer> {
+    if (this.#running === this.#atOnce) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    else this.#running++
+    if (this.#closed) return { ok: false, status: null, ms: 0, error: 'the gateway was closed' }
+    try {
+      return await this.#ask(task)
+    } finally {
+      // Whose turn it is next takes over this one's.
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#running--
+      else next()
+    }
+  }
+
+  async #ask (task: CheckTask): Promise<CheckAnswer> {
     const startedAt = now()
     const { timeout, status: accepted } = task.settings
     const question = task.path === null ? tcp(task) : http(task, task.path)
@@ -42,6 +71,8 @@ export class Checker {
 
   /** Ends the checks under way. */
   close (): void {
+    this.#closed = true
+    for (const resolve of this.#waiting.splice(0)) resolve()
     for (const question of this.#open) question.end()
   }
 }

@@ -8,10 +8,13 @@ export const ERROR_KINDS = ['connect', 'timeout', 'reset', 'aborted'] as const
 export type ErrorKind = typeof ERROR_KINDS[number]
 export type ErrorCounts = Record<ErrorKind, number>
 
-/** `ms` is until the last byte or the error, `ttfb` until the response headers (`ms` unless given). */
+/**
+ * `ms` is until the last byte or the error, `ttfb` until the response headers: `ms` unless given; with an error it is given
+ * when they were there before it.
+ */
 export type Outcome =
   | { readonly status: number, readonly ms: number, readonly ttfb?: number }
-  | { readonly error: ErrorKind, readonly ms: number }
+  | { readonly error: ErrorKind, readonly ms: number, readonly ttfb?: number }
 
 /** The status under which a client that left is counted (nginx's). */
 export const CLIENT_CLOSED = 499

@@ -72,7 +72,8 @@ export function recent (owner: PeerState | Service, seconds: number, now: number
   const judged = requests - (sum.codes.get(CLIENT_CLOSED) ?? 0)
   let bad = failed
   for (const [code, count] of sum.codes) if (code >= 500) bad += count
-  const span = Math.min(seconds, Math.max(1, (now - record.since) / 1000))
+  // With a clock that has gone back the first request is yet to come, and nobody knows better than the whole time.
+  const span = now < record.since ? seconds : Math.min(seconds, Math.max(1, (now - record.since) / 1000))
   return { requests, rps: requests / span, errorRate: judged === 0 ? null : bad / judged, latencyMs: quantiles(sum, 1) }
 }
 

@@ -2,7 +2,7 @@
 import { BadOptionError } from '../errors.js'
 import type { CheckSettings, OutlierSettings, PoolSettings, ServiceSettings, SlowStartSettings, TimeoutSettings } from '../store/settings.js'
 import { balancer, hashKey, limits, stickyOrFalse } from './balancing.js'
-import { boolean, duration, fields, keysOf, layOver, list, number, oneOf, onlyFalse, orFalse, share, text, type Check, type Checks, type Read } from './check.js'
+import { boolean, duration, fields, keysOf, layOver, list, number, oneOf, orFalse, share, text, type Check, type Checks, type Read } from './check.js'
 import { eitherCase, given, type Given } from './names.js'
 import { defaultRetry, readRetry } from './retry.js'
 import { defaultTls, tls } from './tls.js'
@@ -34,7 +34,8 @@ const defaultOutlier: OutlierSettings = Object.freeze({
   minRequests: 20,
   baseEjection: 30000,
   maxEjection: 300000,
-  maxEjected: 0.5
+  maxEjected: 0.5,
+  latencyFactor: 0
 })
 
 /** What holds where nobody says anything. */
@@ -93,16 +94,14 @@ const outlier: Checks<OutlierSettings> = {
   minRequests: number({ min: 1, max: Number.MAX_SAFE_INTEGER, integer: true }),
   baseEjection: duration,
   maxEjection: duration,
-  maxEjected: share
+  maxEjected: share,
+  latencyFactor: number({ min: 1, max: 1000, above: true, off: true })
 }
 
-const outlierLater: Checks<{ latencyFactor: false }> = { latencyFactor: onlyFalse }
-const outlierNames = eitherCase([...keysOf(outlier), ...keysOf(outlierLater)])
+const outlierFields = fields(outlier, 'an object or false')
 
 const readOutlier: Check<OutlierSettings> = (value, path, base) => {
-  const found = given(value, path, outlierNames, 'an object or false')
-  layOver(outlierLater, found, { latencyFactor: false })
-  const result = layOver(outlier, found, base)
+  const result = outlierFields(value, path, base)
   if (result.maxEjection < result.baseEjection) {
     throw new BadOptionError(`${path}.maxEjection`, `at least ${path}.baseEjection (${result.baseEjection} ms)`, result.maxEjection)
   }

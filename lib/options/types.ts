@@ -51,8 +51,11 @@ export interface OutlierOptions {
   maxEjection?: number
   /** Share of a service's peers that may be ejected at the same time. Default 0.5. */
   maxEjected?: number
-  /** Only `false` for now. */
-  latencyFactor?: false
+  /**
+   * A peer whose mean time to first byte is more than this many times the median of the peers', and at least 10 ms above it,
+   * is ejected; above 1, at most 1000. Default `false`: answers may take as long as they do.
+   */
+  latencyFactor?: number | false
 }
 
 /** Attempts after the first, each at another peer. */

@@ -27,6 +27,8 @@ export class Pick {
   readonly panic: boolean
   readonly #picker: Picker
   #open = true
+  /** When the response headers were there, epoch ms; 0 until then. */
+  #answeredAt = 0
 
   constructor (service: Service, state: PeerState, panic: boolean, picker: Picker) {
     this.service = service
@@ -38,6 +40,7 @@ export class Pick {
 
   /** The response headers are there. An answer that goes on for hours must not keep a recovered peer out for as long. */
   answered (status: number, now: number): void {
+    this.#answeredAt = now
     if (!this.#open || this.state.probe !== this || status >= 500) return
     this.state.probe = null
     this.#picker.proved(this.service, this.state, now)
@@ -66,7 +69,13 @@ export class Pick {
       this.state.probe = null
       this.state.probeEnded = true
     }
-    this.#picker.closed(this.service, this.state, outcome, now)
+    this.#picker.closed(this.service, this.state, this.#completed(outcome, now), now)
+  }
+
+  /** What broke off, or was left, after the headers were there says when these came. */
+  #completed (outcome: Outcome, now: number): Outcome {
+    if (this.#answeredAt === 0 || 'status' in outcome) return outcome
+    return { ...outcome, ttfb: Math.max(0, outcome.ms - Math.max(0, now - this.#answeredAt)) }
   }
 }
 

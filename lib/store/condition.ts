@@ -6,8 +6,8 @@ import type { Service } from './service.js'
  * `ejected` are health's; `probing` waits for its first proof; `warming` ramps up; `degraded` fails, or asked to
  * be left alone, but is still in.
  */
-export type PeerWord =
-  'maintenance' | 'draining' | 'down' | 'ejected' | 'probing' | 'warming' | 'degraded' | 'healthy' | 'unknown'
+export const PEER_WORDS = ['maintenance', 'draining', 'down', 'ejected', 'probing', 'warming', 'degraded', 'healthy', 'unknown'] as const
+export type PeerWord = typeof PEER_WORDS[number]
 
 export type ServiceWord = 'healthy' | 'degraded' | 'panic' | 'down' | 'empty'
 
@@ -87,6 +87,12 @@ function standingOf (state: PeerState, as: As): Condition {
   return as(proven ? 'healthy' : 'unknown', null)
 }
 
+/** How many of those that health can speak of, and that are in rotation, it has no objection to. O(peers). */
+export function healthOf (service: Service): string {
+  const judged = [...service.peers.values()].filter(state => inRotation(state) && state.check !== 'probing')
+  return `${judged.filter(isHealthy).length} of ${judged.length} peers are healthy`
+}
+
 /** How a service is, from its peers and from whether the picker ignores health just now. */
 export function serviceCondition (service: Service, panic: boolean): { state: ServiceWord, reason: string | null } {
   const states = [...service.peers.values()]
@@ -94,10 +100,7 @@ export function serviceCondition (service: Service, panic: boolean): { state: Se
   const wanted = states.filter(inRotation)
   if (wanted.length === 0) return { state: 'empty', reason: `out on purpose: ${states.length} of ${states.length} peers` }
   const eligible = wanted.filter(isEligible).length
-  if (panic) {
-    const judged = wanted.filter(({ check }) => check !== 'probing')
-    return { state: 'panic', reason: `only ${judged.filter(isHealthy).length} of ${judged.length} peers are healthy, so health is ignored` }
-  }
+  if (panic) return { state: 'panic', reason: `only ${healthOf(service)}, so health is ignored` }
   if (eligible === 0) return { state: 'down', reason: `none of ${wanted.length} peers is eligible` }
   const bad = wanted.map(conditionOf).filter(({ state }) => state === 'down' || state === 'ejected' || state === 'degraded')
   if (bad.length > 0) return { state: 'degraded', reason: `${bad.length} of ${wanted.length} peers are failing` }

@@ -108,6 +108,8 @@ export class PeerState {
   /** Store. When this gateway first saw the peer, and when the registry last changed its word on it. */
   readonly joinedAt: number
   registeredAt: number
+  /** Store. The registry no longer has it: what still comes of it is about nobody. */
+  isRemoved = false
   /** Health. Since when nothing has spoken against it. */
   settledAt: number
   /** Store sets it for newcomers, health for returning peers: where the slow-start ramp begins, or null. */
@@ -127,6 +129,8 @@ export class PeerState {
   /** Two choices. Peak-sensitive mean of its times to first byte (ms), as of when (epoch ms); 0 and 0 while unknown. */
   latency = 0
   latencyAt = 0
+  /** Two choices. Failures in a row, as far as they are counted. */
+  failures = 0
   /** Picker. The one request (its pick) under way that may prove a half-open peer. */
   probe: object | null = null
   /** Picker sets it when that request ends, health clears it when it has judged. */
@@ -162,6 +166,7 @@ export class PeerState {
   /** The logger's, health's and the transport's own records, made on first use; they know their own by `instanceof`. */
   statistics: object | null = null
   judgement: object | null = null
+  schedule: object | null = null
   connections: object | null = null
 
   constructor (peer: Peer, joinedAt: number, rampFrom: number | null) {

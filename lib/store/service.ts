@@ -15,8 +15,13 @@ export class Service {
   /** Identity → state, in order of arrival. */
   readonly peers = new Map<string, PeerState>()
   stamp = 0
+  /** The time at the last tick (epoch ms), and how far the clock has gone back in all: what is added to it never does. */
+  clock = -Infinity
+  rewound = 0
   /** The picker's: when the first of its peers may no longer be held off; Infinity when none is. */
   heldUntil = Infinity
+  /** When the first of its peers' overrides may end; Infinity when there is none. */
+  overriddenUntil = Infinity
   /** The registry's revision of the last change to this service. */
   revision = 0n
   /** Share of requests refused by the operator, 0…1, and what of a whole refusal has added up. */
@@ -28,6 +33,8 @@ export class Service {
   plan: object | null = null
   budget: object | null = null
   queue: object | null = null
+  /** What health has to look at. */
+  rounds: object | null = null
 
   constructor (name: string, settings: ServiceSettings) {
     this.name = name
@@ -71,6 +78,7 @@ export class Service {
     const state = this.peers.get(identity)
     if (state === undefined) return undefined
     this.peers.delete(identity)
+    state.isRemoved = true
     this.touch()
     return state
   }

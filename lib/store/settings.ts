@@ -23,7 +23,7 @@ export interface CheckSettings {
   readonly userAgent: string
 }
 
-/** Passive judgement. A threshold of 0 or `false` turns that rule off. */
+/** Passive judgement. A threshold of 0 turns that rule off. */
 export interface OutlierSettings {
   readonly consecutive5xx: number
   readonly consecutiveErrors: number
@@ -33,6 +33,8 @@ export interface OutlierSettings {
   readonly baseEjection: number
   readonly maxEjection: number
   readonly maxEjected: number
+  /** How many times the median of the peers' mean times to first byte one peer's may be. */
+  readonly latencyFactor: number
 }
 
 /** The balancers that are part of the package. */

@@ -36,9 +36,9 @@ t.test('fall failures in a row take a peer out, rise successes put it back', asy
   }
   const [h, d, D] = ['healthy', 'degraded', 'down']
   t.same(history, [h, d, d, h, d, d, D, D, D, D, D, h, d, h])
-  t.same(world.verdicts.filter(({ peer }) => peer === 'a').map(({ action, reason }) => [action, reason]), [
-    ['down', '3 checks failed in a row: GET /health answered 500'],
-    ['up', '2 checks passed in a row']
+  t.same(world.verdicts.filter(({ peer }) => peer === 'a').map(({ action, cause, reason }) => [action, cause, reason]), [
+    ['down', 'checks', '3 checks failed in a row: GET /health answered 500'],
+    ['up', 'checks', '2 checks passed in a row']
   ])
 })
 

@@ -31,7 +31,8 @@ t.test('what ejects at once, and what never does', async t => {
     const world = worldOf()
     for (const outcome of outcomes) world.tell('a', outcome)
     t.equal(world.state('a').ejected?.reason ?? null, reason, what)
-    t.same(world.verdicts, reason === null ? [] : [{ action: 'eject', service: 'shop', peer: 'a', reason, since: T0, until: T0 + 30_000 }])
+    const cause = reason?.endsWith('5xx') ? 'consecutive_5xx' : 'consecutive_errors'
+    t.same(world.verdicts, reason === null ? [] : [{ action: 'eject', service: 'shop', peer: 'a', cause, reason, since: T0, until: T0 + 30_000 }])
     t.same(new Set(world.order(8)), new Set(reason === null ? ['a', 'b', 'c', 'd'] : ['b', 'c', 'd']))
   }
 })
@@ -65,7 +66,7 @@ t.test('the failure rate, at each interval, of enough requests', async t => {
     t.equal(world.state('a').ejected, null)
     const verdicts = world.wait(1)
     const reason = `${bad} of ${good + bad} requests failed in 10 s`
-    t.same(verdicts.map(verdict => verdict.reason), ejected ? [reason] : [], `${bad} of ${good + bad}`)
+    t.same(verdicts.map(verdict => [verdict.cause, verdict.reason]), ejected ? [['failure_rate', reason]] : [], `${bad} of ${good + bad}`)
     world.wait(10_000)
     t.equal(world.state('a').ejected !== null, ejected, 'what was counted counts once')
   }

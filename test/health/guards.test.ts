@@ -20,8 +20,8 @@ t.test('never the only peer; it is spared once, and the reason says why', async 
   world.tell('p0', BAD, 50)
   world.tell('p0', REFUSED, 50)
   world.wait(10_000)
-  t.same(world.verdicts.map(({ action, reason }) => [action, reason]),
-    [['spare', '5 requests in a row answered with 5xx; kept because it is the only peer']])
+  t.same(world.verdicts.map(({ action, cause, reason }) => [action, cause, reason]),
+    [['spare', 'consecutive_5xx', '5 requests in a row answered with 5xx; kept because it is the only peer']])
   t.equal(conditionOf(world.state('p0')).state, 'degraded')
   t.match(conditionOf(world.state('p0')).reason, /100 of 100 requests failed in 10 s; kept because it is the only peer/)
   t.equal(world.send(), 'p0')
@@ -96,7 +96,7 @@ t.test('a peer that the others have left alone is taken back', async t => {
   t.same(world.wait(100), [])
   world.put('p2', { status: 'down' })
   const [verdict] = world.wait(100)
-  t.match(verdict, { action: 'restore', peer: 'p0', reason: 'it is the only peer left' })
+  t.match(verdict, { action: 'restore', peer: 'p0', cause: 'only_peer', reason: 'it is the only peer left' })
   t.equal(world.send(), 'p0')
 })
 
@@ -106,9 +106,9 @@ t.test('outlier detection turned off takes everybody back and forgets', async t 
   t.not(world.state('p2').spared, null)
   const { settings } = world.service
   world.service.configure({ ...settings, outlier: false }, true)
-  t.same(world.wait(100).map(({ action, peer, reason }) => [action, peer, reason]), [
-    ['restore', 'p0', 'outlier detection was turned off'],
-    ['restore', 'p1', 'outlier detection was turned off']
+  t.same(world.wait(100).map(({ action, peer, cause, reason }) => [action, peer, cause, reason]), [
+    ['restore', 'p0', 'outlier_off', 'outlier detection was turned off'],
+    ['restore', 'p1', 'outlier_off', 'outlier detection was turned off']
   ])
   t.equal(world.state('p2').spared, null)
   world.tell('p3', BAD, 100)

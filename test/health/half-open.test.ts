@@ -14,7 +14,7 @@ t.test('out until the time is over, to the millisecond; then one request probes'
   const world = worldOf()
   t.same(world.wait(29_999), [])
   t.notOk(world.order(20).includes('a'))
-  t.match(world.wait(1), [{ action: 'probe', peer: 'a', reason: 'the ejection is over, one request probes', until: null }])
+  t.match(world.wait(1), [{ action: 'probe', peer: 'a', cause: 'ejection_over', reason: 'the ejection is over, one request probes', until: null }])
   t.equal(conditionOf(world.state('a')).state, 'probing')
   t.ok(conditionOf(world.state('a')).eligible)
   const picks = Array.from({ length: 40 }, () => world.pick())
@@ -37,7 +37,7 @@ t.test('it succeeds: restored, and slow start begins', async t => {
   const pick = probe(world)
   world.now += 5
   pick.done(OK, world.now)
-  t.match(world.verdicts.at(-1), { action: 'restore', reason: 'the probing request succeeded', since: world.now })
+  t.match(world.verdicts.at(-1), { action: 'restore', cause: 'probe_succeeded', reason: 'the probing request succeeded', since: world.now })
   t.equal(conditionOf(world.state('a')).eligible, true)
   t.equal(world.state('a').rampFrom, world.now)
   t.equal(world.picker.shares(world.service, world.now).get(world.state('a'))?.effective, 0.1)
@@ -57,7 +57,7 @@ t.test('it fails: ejected again at once, for longer', async t => {
   for (const [outcome, told] of cases) {
     const world = worldOf()
     probe(world).done(outcome, world.now)
-    t.match(world.verdicts.at(-1), { action: 'eject', reason: `the probing request failed (${told})`, since: world.now, until: world.now + 60_000 })
+    t.match(world.verdicts.at(-1), { action: 'eject', cause: 'probe_failed', reason: `the probing request failed (${told})`, since: world.now, until: world.now + 60_000 })
     t.match(conditionOf(world.state('a')), { state: 'ejected', since: world.now, until: world.now + 60_000 })
     t.notOk(world.order(20).includes('a'))
     t.equal(world.state('a').ejections, 2)
@@ -104,7 +104,7 @@ t.test('everybody else leaves while its probe is under way, and it fails', async
   const pick = probe(world)
   for (const id of ['b', 'c', 'd']) world.put(id, { status: 'down' })
   pick.done(BAD, world.now)
-  t.match(world.verdicts.at(-1), { action: 'restore', reason: 'the probing request failed (status 500), but it is the only peer' })
+  t.match(world.verdicts.at(-1), { action: 'restore', cause: 'only_peer', reason: 'the probing request failed (status 500), but it is the only peer' })
   t.equal(world.send(), 'a')
 })
 

@@ -6,6 +6,8 @@ import { checks, outlier, seeded, T0, World } from '../fixtures/pure.js'
 
 const TICK = 100
 const HOUR = 3_600_000
+/** Of outlier detection: what a peer did in the running one it may still be ejected for. */
+const INTERVAL = 10_000
 
 type Mood = 'fine' | 'flaky' | 'broken' | 'dead' | 'missing'
 
@@ -14,6 +16,8 @@ class Hour {
   readonly world: World
   readonly random: () => number
   readonly moods = new Map<string, Mood>()
+  /** Since when it has answered 404 and nothing else. */
+  readonly missingSince = new Map<string, number>()
   served = 0
   unserved = 0
   #checks: Array<{ task: CheckTask, until: number }> = []
@@ -46,6 +50,7 @@ class Hour {
     const ids = [...this.moods.keys()]
     const id = ids[Math.floor(random() * ids.length)] as string
     const dice = random()
+    this.missingSince.delete(id)
     if (dice < 0.55) this.moods.set(id, 'fine')
     else if (dice < 0.88) this.moods.set(id, (['flaky', 'broken', 'dead', 'missing'] as const)[Math.floor(random() * 4)] as Mood)
     else if (dice < 0.92) drain(world.service, world.state(id), world.now, world.now + 20_000)
@@ -54,6 +59,7 @@ class Hour {
       world.remove(id)
       this.moods.delete(id)
     }
+    if (this.moods.get(id) === 'missing') this.missingSince.set(id, world.now)
   }
 
   #request (): void {
@@ -85,6 +91,7 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
     const hour = new Hour(seed, 6)
     const { world, world: { service } } = hour
     let told = 0
+    let isPanic = false
     const wrong = new Set<string>()
     const check = (holds: boolean, what: string): void => { if (!holds) wrong.add(what) }
     hour.run(() => {
@@ -95,7 +102,10 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
         const what = `${action} ${peer}: ${reason}`
         check(name === 'shop' && reason.length > 5 && since <= world.now, what)
         check(!['eject', 'spare', 'down'].includes(action) || /\d|the probing request failed \((status \d+|connect)\)/.test(reason), `no numbers: ${what}`)
+        if (peer === null) check(action === (isPanic ? 'calm' : 'panic'), `told twice: ${what}`)
+        isPanic = peer === null ? action === 'panic' : isPanic
         check((until !== null && until > since && until - since <= 360_000) === (action === 'eject'), `until: ${what}`)
+        check(action !== 'eject' || !(since - (hour.missingSince.get(String(peer)) ?? Infinity) > INTERVAL), `for 404: ${what}`)
         check(!(action === 'eject' && wanted.length === 1 && wanted[0]?.peer.id === peer), `the only peer: ${what}`)
       }
       for (const state of states) {
@@ -103,15 +113,16 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
         check(eligible === isEligible(state), `${word} and eligible`)
         check(['healthy', 'unknown'].includes(word) === (reason === null), `${word} without a reason`)
         check(state.inflight === 0 && (state.probe === null), 'something is still under way')
-        check(hour.moods.get(state.peer.id) !== 'missing' || state.ejected?.since !== world.now, 'ejected for 404')
       }
-      const word = serviceCondition(service, world.picker.plan(service, world.now).panic).state
+      const { panic } = world.picker.plan(service, world.now)
+      check(panic === isPanic, `panic is ${panic}, and ${isPanic} was told`)
+      const word = serviceCondition(service, panic).state
       check(word !== 'healthy' || states.some(isEligible), 'green with all out')
       check(wanted.length > 0 || word === 'empty', 'red on purpose')
     })
     t.same([...wrong], [], `seed ${seed}`)
     const kinds = new Set(world.verdicts.map(({ action }) => action))
-    t.same([...kinds].sort(), ['down', 'eject', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
+    t.same([...kinds].sort(), ['calm', 'down', 'eject', 'panic', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
     t.ok(hour.served > 50_000 && hour.unserved < hour.served / 100, `${hour.served} served, ${hour.unserved} not`)
   }
 })

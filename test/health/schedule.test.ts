@@ -93,16 +93,15 @@ t.test('when checks are slow and many, every peer still gets its turn, newcomers
 
 t.test('it says when checks are waiting and there is room for a batch of them', async t => {
   const world = worldOf(6, { concurrency: 4 })
-  t.notOk(world.health.isBehind(world.service), 'nobody has asked yet')
   const tasks = world.due()
-  t.notOk(world.health.isBehind(world.service), 'no room')
+  t.notOk(world.health.isBehind(world.service, world.now), 'no room')
   for (const task of tasks.splice(0, 2)) world.conclude(task, true)
-  t.ok(world.health.isBehind(world.service), 'half of them are done, and two more wait')
+  t.ok(world.health.isBehind(world.service, world.now), 'half of them are done, and two more wait')
   t.equal(world.due().length, 2)
   for (const task of tasks.splice(0)) world.conclude(task, true)
-  t.notOk(world.health.isBehind(world.service), 'nobody waits')
+  t.notOk(world.health.isBehind(world.service, world.now), 'nobody waits')
   world.service.configure({ ...world.service.settings, check: false }, true)
-  t.notOk(world.health.isBehind(world.service))
+  t.notOk(world.health.isBehind(world.service, world.now))
 })
 
 t.test('another interval counts at once', async t => {

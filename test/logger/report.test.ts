@@ -75,6 +75,7 @@ t.test('recents: rate, errors and latency, the running second included', async t
   t.equal(recent(state, 60, T0 + 4000).rps, 2, 'over the time since the first')
   t.equal(recent(state, 2, T0 + 1000).rps, 8, 'or the seconds asked for')
   t.equal(recent(state, 5, T0 + 4999).rps, 8 / 4.999)
+  t.equal(recent(state, 60, T0 - 3_600_000).rps, 0, 'and by a clock that was set back nothing has been yet')
   t.equal(recent(state, 60, T0 + 60_000).requests, 0)
   world.logger.attempt(state, LEFT, T0 + 120_000)
   t.match(recent(state, 60, T0 + 120_000), { requests: 1, errorRate: null })

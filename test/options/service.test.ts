@@ -69,7 +69,8 @@ t.test('the defaults are those of the contract', async (t) => {
       minRequests: 20,
       baseEjection: 30000,
       maxEjection: 300000,
-      maxEjected: 0.5
+      maxEjected: 0.5,
+      latencyFactor: 0
     },
     panic: 0.5,
     limits: { maxInflight: 0, queue: 0, queueTimeout: 1000 },
@@ -102,6 +103,7 @@ t.test('good values', async (t) => {
     ['outlier.consecutiveErrors', false, 0], ['outlier.failureRate', 1], ['outlier.failureRate', 0.0001], ['outlier.failureRate', 0],
     ['outlier.failureRate', false, 0], ['outlier.minRequests', 1], ['outlier.maxEjected', 0], ['outlier.maxEjected', 1],
     ['outlier.maxEjection', 2147483647], ['outlier.maxEjection', 30000], ['outlier.baseEjection', 300000],
+    ['outlier.latencyFactor', false, 0], ['outlier.latencyFactor', 1.001], ['outlier.latencyFactor', 1000],
     ['panic', 0], ['panic', 1], ['timeouts.total', 2147483647],
     ['host', 'client'], ['host', 'peer'], ['host', 'shop.example.com'], ['host', 'shop.example.com:8080'], ['host', '[::1]:80'], ['host', '10.0.0.1'],
     ['forwarded', false], ['forwarded', true], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1],
@@ -118,7 +120,6 @@ t.test('good values', async (t) => {
     expected[name] = field === undefined ? becomes : { ...expected[name] as object, [field]: becomes }
     t.strictSame(read(nested(path, value)), expected, `${path} ${JSON.stringify(value)}`)
   }
-  t.strictSame(read({ outlier: { latencyFactor: false } }), serviceDefaults, 'turns off what is not there yet')
 })
 
 t.test('bad values are named with what is allowed', async (t) => {
@@ -149,7 +150,7 @@ t.test('bad values are named with what is allowed', async (t) => {
     ['outlier.failureRate', 'a number from 0 to 1 or false', [-0.1, 1.1, 50, '50%', true]],
     ['outlier.minRequests', 'an integer from 1 to 9007199254740991', [0, 1.5, Infinity]],
     ['outlier.maxEjected', SHARE, [-1, 10, false]],
-    ['outlier.latencyFactor', 'false', [true, 3, 0]],
+    ['outlier.latencyFactor', 'a number above 1, at most 1000 or false', [true, 1, 0, 0.5, 1000.5, NaN, Infinity, '3', null]],
     ['panic', SHARE, [-1, 1.01, 50, NaN, '0.5', false]],
     ['timeouts', 'an object', [false, 1000, []]],
     ['host', HOST, ['', 'a b', 'a/b', 'a\r\nx: y', 'http://a', 'user@a', 'a:port', true, null]],
@@ -234,8 +235,8 @@ t.test('unknown names', async (t) => {
 })
 
 t.test('both spellings at every depth, but not of one option', async (t) => {
-  const camel = { slowStart: { minWeight: 0.2 }, check: { userAgent: 'x' }, outlier: { consecutive5xx: 7, maxEjected: 0.1, latencyFactor: false }, pool: { keepAlive: 9, allowH2: true }, retry: { budget: { perSecond: 3 }, bodyBytes: 5 }, tls: { rejectUnauthorized: false, serverName: 'a' } }
-  const snake = { slow_start: { min_weight: 0.2 }, check: { user_agent: 'x' }, outlier: { consecutive_5xx: 7, max_ejected: 0.1, latency_factor: false }, pool: { keep_alive: 9, allow_h2: true }, retry: { budget: { per_second: 3 }, body_bytes: 5 }, tls: { reject_unauthorized: false, server_name: 'a' } }
+  const camel = { slowStart: { minWeight: 0.2 }, check: { userAgent: 'x' }, outlier: { consecutive5xx: 7, maxEjected: 0.1, latencyFactor: 3 }, pool: { keepAlive: 9, allowH2: true }, retry: { budget: { perSecond: 3 }, bodyBytes: 5 }, tls: { rejectUnauthorized: false, serverName: 'a' } }
+  const snake = { slow_start: { min_weight: 0.2 }, check: { user_agent: 'x' }, outlier: { consecutive_5xx: 7, max_ejected: 0.1, latency_factor: 3 }, pool: { keep_alive: 9, allow_h2: true }, retry: { budget: { per_second: 3 }, body_bytes: 5 }, tls: { reject_unauthorized: false, server_name: 'a' } }
   t.strictSame(read(snake), read(camel))
   t.equal(refusal({ slowStart: {}, slow_start: {} }), 'options "slowStart" and "slow_start" are the same, give one of them')
   t.equal(refusal({ pool: { keep_alive: 1, keepAlive: 1 } }), 'options "pool.keep_alive" and "pool.keepAlive" are the same, give one of them')

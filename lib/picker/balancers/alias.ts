@@ -13,13 +13,13 @@ const ALL = 0x100000000
  */
 export class AliasTable {
   readonly #weights: Float64Array
-  readonly #chance: Chance
+  readonly #chance: Pick<Chance, 'bits'>
   /** What part of a column is its own place's, and whose the rest is. */
   readonly #own: Float64Array
   readonly #other: Int32Array
 
   /** Weights above 0; their sum may be anything a double holds. */
-  constructor (weights: Float64Array, chance: Chance) {
+  constructor (weights: Float64Array, chance: Pick<Chance, 'bits'>) {
     const { length } = weights
     this.#weights = weights
     this.#chance = chance

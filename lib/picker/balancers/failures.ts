@@ -39,12 +39,15 @@ export class Failures {
 
   /** A request at `state` has ended. A client that left says nothing. */
   note (state: PeerState, outcome: Outcome, now: number): void {
-    if ('error' in outcome ? outcome.error === 'aborted' : outcome.status < 500) {
-      if ('status' in outcome) this.#usual = this.#usual === 0 ? outcome.ms : this.#usual + STEP * (outcome.ms - this.#usual)
-      return
-    }
+    if ('error' in outcome && outcome.error === 'aborted') return
+    if ('status' in outcome && outcome.status < 500) return this.#learn(outcome.ms)
     this.#counts.set(state, this.of(state) + 1)
     this.#failures.push({ state, until: now + Math.min(LONGEST, FAILED * Math.max(this.#usual, outcome.ms)) })
+  }
+
+  /** A time that is none, which others may tell, would stay. */
+  #learn (ms: number): void {
+    if (ms >= 0 && ms < Infinity) this.#usual = this.#usual === 0 ? ms : this.#usual + STEP * (ms - this.#usual)
   }
 
   /** Lets go of those whose time is over; none outlasts a clock that goes back. */

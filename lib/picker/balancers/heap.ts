@@ -64,8 +64,9 @@ export class PlaceHeap {
   }
 
   #isBefore (a: number, b: number): boolean {
-    const difference = (this.keys[a] as number) - (this.keys[b] as number)
-    return difference < 0 || (difference === 0 && (this.ties[a] as number) < (this.ties[b] as number))
+    const one = this.keys[a] as number
+    const other = this.keys[b] as number
+    return one < other || (one === other && (this.ties[a] as number) < (this.ties[b] as number))
   }
 
   #rise (from: number): number {

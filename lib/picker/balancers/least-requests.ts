@@ -3,25 +3,20 @@ import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { Failures } from './failures.js'
 import { PlaceHeap } from './heap.js'
-
-/** No turn is longer, however small a weight is: there would be no others after it. */
-const LONGEST = 1e6
+import { weightsOf } from './weights.js'
 
 /**
- * The peer with the least to do: the smallest (requests in flight + 1) / weight of all, where who has nothing to do comes
- * first whatever its weight (as HAProxy's `leastconn`, counted for this gateway alone): of few requests the heaviest peers
- * would take all, and a peer that starts slowly none. Among equals turns are taken by weight. A request that failed counts
- * for a while longer, so that failing fast attracts nobody. A heap: O(log n) for a pick and for its end, O(n) for a change.
+ * The peer with the least to do: the smallest (requests in flight + 1) / weight of all (as nginx's `least_conn` and
+ * HAProxy's `leastconn`, counted for this gateway alone). Among equals whoever was not picked for longest takes it, so
+ * equals take turns. A request that failed counts for a while longer, so that failing fast attracts nobody. A heap: O(log n)
+ * for a pick and for its end, O(n) for a change.
  */
 export class LeastRequests implements Balancer {
   readonly #random: () => number
   #states: PeerState[] = []
   #weights = new Float64Array(0)
   #heap = new PlaceHeap(new Float64Array(0), new Float64Array(0))
-  /**
-   * When the last turn began, in turns by weight (start-time fair queueing, Goyal et al. 1996). When each peer's turn ends
-   * is kept with it; those of newcomers have ended long ago, in an order by chance.
-   */
+  /** The number of the last turn. Turns are kept on the peers, those before the first pick are below 0 and by chance. */
   #turn = 0
   readonly #failures = new Failures(state => this.#weigh(state))
 
@@ -31,14 +26,13 @@ export class LeastRequests implements Balancer {
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#weights = Float64Array.from(candidates, ({ weight }) => weight)
+    this.#weights = weightsOf(candidates)
     this.#states.forEach((state, place) => {
       state.place = place
       if (state.turn === 0) state.turn = this.#random() - 1
+      this.#turn = Math.max(this.#turn, state.turn)
     })
-    // What another balancer has counted, or the same for a longer time, may be far ahead.
-    if (this.#states.length > 0) this.#turn = Math.max(this.#turn, this.#states.reduce((least, { turn }) => Math.min(least, turn), Infinity))
-    const loads = Float64Array.from(candidates, ({ state, weight }) => this.#tasks(state) / weight)
+    const loads = Float64Array.from(this.#states, (state, place) => this.#tasks(state) / (this.#weights[place] as number))
     this.#heap = new PlaceHeap(loads, Float64Array.from(this.#states, ({ turn }) => turn))
   }
 
@@ -50,10 +44,7 @@ export class LeastRequests implements Balancer {
   }
 
   opened (state: PeerState): void {
-    if (this.#states[state.place] === state) {
-      this.#turn = Math.max(this.#turn, state.turn)
-      state.turn = this.#turn + Math.min(LONGEST, 1 / (this.#weights[state.place] as number))
-    }
+    state.turn = ++this.#turn
     this.#weigh(state)
   }
 
@@ -62,10 +53,9 @@ export class LeastRequests implements Balancer {
     this.#weigh(state)
   }
 
-  /** What it would have to do with one request more; 0 when it has nothing to do. */
+  /** What it would have to do with one request more. */
   #tasks (state: PeerState): number {
-    const tasks = state.inflight + this.#failures.of(state)
-    return tasks === 0 ? 0 : tasks + 1
+    return state.inflight + 1 + this.#failures.of(state)
   }
 
   #weigh (state: PeerState): void {

@@ -3,17 +3,18 @@ import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
 import { Chance } from './chance.js'
+import { weightsOf } from './weights.js'
 
 /** After this time a latency counts a third, ms: what was slow is tried again before long. */
 const DECAY = 10_000
 /** What is as old as so many times that is forgotten. */
 const FORGOTTEN = 16
 /**
- * A failure counts as so many times the usual latency, and twice as much as before with each that follows, up to the
- * second figure: a peer that fails fast never has much to do.
+ * A failure counts as so many times what is usual, so that failing fast attracts nobody, and each further one in a row as
+ * twice the last, up to so many: a peer that fails at once has nothing under way, while the others have ever more to do.
  */
 const FAILED = 3
-const FAILING = 16
+const MOST_FAILURES = 9
 /** How much one request moves what is taken for usual. */
 const STEP = 0.05
 /** Below this, times differ by chance, ms. */
@@ -23,8 +24,9 @@ const LEAST = 0.05
  * Two by chance, and of them the one with the lower latency × (requests in flight + 1) / weight (Mitzenmacher's power of
  * two choices, with Finagle's peak-sensitive latency: a slower answer counts at once, a faster one by and by, and what was
  * long ago fades towards nothing). Latency is the time to first byte. Who is not known yet counts as what is usual here. An
- * attempt that failed counts as three times the usual at least, and as more the more often; a client that left only when
- * it had waited for longer. O(1) for a pick and for its end, O(n) for a change.
+ * attempt that failed counts as three times the usual at least, and more where failures follow each other; a client that
+ * left only when it had waited for longer.
+ * O(1) for a pick and for its end, O(n) for a change.
  */
 export class P2cEwma implements Balancer {
   readonly #chance: Chance
@@ -32,7 +34,7 @@ export class P2cEwma implements Balancer {
   /** 1 / weight. */
   #costs = new Float64Array(0)
   #table: AliasTable
-  /** The latency of those who answer well; 0 while nothing is known. */
+  /** What good answers take, whoever gives them; 0 while nothing is known. */
   #usual = 0
 
   constructor (random: () => number) {
@@ -42,8 +44,9 @@ export class P2cEwma implements Balancer {
 
   rebuild (candidates: readonly Candidate[]): void {
     this.#states = candidates.map(({ state }) => state)
-    this.#costs = Float64Array.from(candidates, ({ weight }) => 1 / weight)
-    this.#table = new AliasTable(Float64Array.from(candidates, ({ weight }) => weight), this.#chance)
+    const weights = weightsOf(candidates)
+    this.#costs = weights.map(weight => 1 / weight)
+    this.#table = new AliasTable(weights, this.#chance)
   }
 
   pick (now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
@@ -59,21 +62,25 @@ export class P2cEwma implements Balancer {
   }
 
   closed (state: PeerState, outcome: Outcome, now: number): void {
-    const isKnown = state.latencyAt !== 0
-    const kept = isKnown ? fade(state, now) : 1
-    const known = (isKnown ? state.latency : this.#usual) * kept
-    if ('error' in outcome || outcome.status >= 500) return this.#failed(state, outcome, known, now)
+    const kept = fade(state, now)
+    const known = state.latency * kept
     const took = outcome.ttfb ?? outcome.ms
+    if ('error' in outcome && outcome.error === 'aborted') return this.#left(state, took, known, now)
+    if ('error' in outcome || outcome.status >= 500) return this.#failed(state, took, known, now)
+    state.failures = 0
+    this.#usual = this.#usual === 0 ? took : this.#usual + STEP * (took - this.#usual)
     note(state, took > known ? took : known + took * (1 - kept), now)
-    this.#usual = this.#usual === 0 ? took : this.#usual + STEP * (state.latency - this.#usual)
   }
 
-  #failed (state: PeerState, outcome: Outcome, known: number, now: number): void {
-    const took = 'status' in outcome ? outcome.ttfb ?? outcome.ms : outcome.ms
-    const usual = Math.max(this.#usual, took)
-    if ('status' in outcome || outcome.error !== 'aborted') note(state, Math.max(known, FAILED * usual, Math.min(2 * known, FAILING * usual)), now)
-    // It had not answered when its client left: it takes so long at least.
-    else if (took > known && state.latencyAt !== 0) note(state, took, now)
+  #failed (state: PeerState, took: number, known: number, now: number): void {
+    state.failures = Math.min(state.failures + 1, MOST_FAILURES)
+    note(state, Math.max(known, FAILED * took, FAILED * 2 ** (state.failures - 1) * this.#usual), now)
+  }
+
+  /** The client left: the peer had not answered by then, so it takes so long at least. */
+  #left (state: PeerState, took: number, known: number, now: number): void {
+    const expected = state.latencyAt === 0 ? this.#usual || Infinity : known
+    if (took > expected) note(state, took, now)
   }
 
   #pickOf (now: number, mayTake: MayTake): PeerState | undefined {
@@ -100,10 +107,13 @@ function note (state: PeerState, latency: number, now: number): void {
   state.latencyAt = now
 }
 
-/** What is left of a latency: e^(-age / decay) as (1 - age / decay / 16)^16. A clock that goes back makes nothing older. */
+/**
+ * What is left of a latency: e^(-age / decay) as (1 - age / decay / 16)^16. When the clock has gone back, ages count from
+ * there: what was slow would be left alone until it has caught up.
+ */
 function fade (state: PeerState, now: number): number {
+  if (now < state.latencyAt) state.latencyAt = now
   const age = (now - state.latencyAt) * (1 / (DECAY * FORGOTTEN))
-  if (age <= 0) return 1
   if (age >= 1) return 0
   const square = (1 - age) * (1 - age)
   const fourth = square * square

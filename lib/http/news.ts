@@ -1,0 +1,42 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Verdict } from '../health/verdict.js'
+import type { Service } from '../store/service.js'
+import type { Change } from '../syncer/syncer.js'
+import type { Journal } from './journal.js'
+
+/** What somebody should look into. */
+const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
+
+/** Tells the log, and the journals of the services, what has happened. */
+export class News {
+  readonly #log: FastifyBaseLogger
+  readonly #journal: Journal
+  readonly #troubles = new WeakMap<Service, string>()
+
+  constructor (log: FastifyBaseLogger, journal: Journal) {
+    this.#log = log
+    this.#journal = journal
+  }
+
+  /** The registry's changes may be many and are all at etcd to be read: the log has them at `debug`. */
+  changed (service: string, peer: string | null, event: Change['type'], at: number): void {
+    this.#log.debug({ service, peer, event }, 'the registry changed')
+    this.#journal.add(service, { at, peer, event, reason: null })
+  }
+
+  /** What health has decided. */
+  judged (verdict: Verdict): void {
+    const { action, service, peer, reason } = verdict
+    const level = BAD_NEWS.has(action) ? 'warn' : 'info'
+    const whom = peer === null ? service : `${service} ${peer}`
+    this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
+    this.#journal.add(service, { at: verdict.since, peer, event: action, reason })
+  }
+
+  /** What is wrong with a balancer of the user's; told when it is another thing than before. */
+  trouble (service: Service, trouble: string | null): void {
+    if (trouble === null || this.#troubles.get(service) === trouble) return
+    this.#troubles.set(service, trouble)
+    this.#log.error({ service: service.name }, `${service.name}: its own balancer fails, round robin chooses: ${trouble}`)
+  }
+}
