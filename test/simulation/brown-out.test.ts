@@ -98,13 +98,13 @@ t.test('a brown-out of 40 % of the peers, of each kind, with and without checks'
 t.test('a brown-out of 40 % of the peers, by each balancer', async t => {
   for (const balancer of BALANCERS) {
     if (balancer === 'round-robin') continue
-    judge(t, balancer, brownOut({ fault: { kind: 503, share: 1 }, balancer }), EJECTIONS, BACK, 0.002)
+    judge(t, balancer, brownOut({ fault: { kind: 503, share: 1 }, balancer, rate: 500 }), EJECTIONS, BACK, 0.002)
   }
 })
 
 t.test('an hour in which 40 % of the peers fail three times out of five: they are left alone for longer and longer', async t => {
   for (const isChecked of [false, true]) {
-    const { sim, story, out, panics, failed } = brownOut({ fault: { kind: 503, share: 0.6 }, isChecked, to: FROM + 3600, rate: 500 })
+    const { sim, story, out, panics, failed } = brownOut({ fault: { kind: 503, share: 0.6 }, isChecked, to: FROM + 3600, rate: 300 })
     const what = isChecked ? 'checked' : 'not checked'
     // 30, 60 … 300 s and then 300 s each come to 17 in an hour. Chance shortens some, and forgives some that looked well.
     const ejections = mostPerPeer(story, 'eject')
