@@ -1,3 +1,4 @@
+import { isHealthy } from '../store/condition.js'
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { OutlierSettings } from '../store/settings.js'
@@ -22,7 +23,8 @@ export function sweep (service: Service, rounds: Rounds, outlier: OutlierSetting
       if (verdict !== undefined) verdicts.push(verdict)
     } else if (streakOf(state, outlier) === undefined) {
       state.spared = null
-      judgement.multiplier = Math.max(0, judgement.multiplier - 1)
+      // An interval that checks kept it out of proves nothing.
+      if (isHealthy(state)) judgement.multiplier = Math.max(0, judgement.multiplier - 1)
     }
     if (isDone(state)) rounds.judged.delete(state)
   }
