@@ -29,6 +29,8 @@ t.test('a peer that fails within a millisecond attracts nobody', async t => {
         // Five in a row and it is out; what was under way before still succeeds, and what comes meanwhile does not count.
         const most = 30 / (perPeer * SECONDS)
         t.ok(judged.share > 0 && judged.share <= most, `${what}: ${judged.share.toFixed(4)} × its share`)
+        // By its rule it goes by what is under way alone, and who fails at once never has anything: that is why it is to be judged.
+        if (balancer === 'least-requests') continue
         const { share, failed } = blackHole(perPeer, kind, { balancer, outlier: false })
         // With bounded loads it takes from the others what they have no room for.
         const bound = balancer === 'hash' ? 1.5 : balancer === 'p2c-ewma' ? 0.25 : 1.2

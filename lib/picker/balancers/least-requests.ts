@@ -1,15 +1,12 @@
-import type { Outcome } from '../../logger/outcome.js'
 import type { PeerState } from '../../store/peer.js'
 import type { Balancer, Candidate, MayTake } from '../balancer.js'
-import { Failures } from './failures.js'
 import { PlaceHeap } from './heap.js'
 import { weightsOf } from './weights.js'
 
 /**
  * The peer with the least to do: the smallest (requests in flight + 1) / weight of all (as nginx's `least_conn` and
  * HAProxy's `leastconn`, counted for this gateway alone). Among equals whoever was not picked for longest takes it, so
- * equals take turns. A request that failed counts for a while longer, so that failing fast attracts nobody. A heap: O(log n)
- * for a pick and for its end, O(n) for a change.
+ * equals take turns. A heap: O(log n) for a pick and for its end, O(n) for a change.
  */
 export class LeastRequests implements Balancer {
   readonly #random: () => number
@@ -18,7 +15,6 @@ export class LeastRequests implements Balancer {
   #heap = new PlaceHeap(new Float64Array(0), new Float64Array(0))
   /** The number of the last turn. Turns are kept on the peers, those before the first pick are below 0 and by chance. */
   #turn = 0
-  readonly #failures = new Failures(state => this.#weigh(state))
 
   constructor (random: () => number) {
     this.#random = random
@@ -32,12 +28,11 @@ export class LeastRequests implements Balancer {
       if (state.turn === 0) state.turn = this.#random() - 1
       this.#turn = Math.max(this.#turn, state.turn)
     })
-    const loads = Float64Array.from(this.#states, (state, place) => this.#tasks(state) / (this.#weights[place] as number))
+    const loads = Float64Array.from(this.#states, ({ inflight }, place) => (inflight + 1) / (this.#weights[place] as number))
     this.#heap = new PlaceHeap(loads, Float64Array.from(this.#states, ({ turn }) => turn))
   }
 
-  pick (now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
-    this.#failures.expire(now)
+  pick (_now: number, _key: string | null, mayTake?: MayTake): PeerState | undefined {
     const states = this.#states
     if (mayTake === undefined) return states[this.#heap.first]
     return states[this.#heap.firstOf(states, mayTake)]
@@ -48,21 +43,15 @@ export class LeastRequests implements Balancer {
     this.#weigh(state)
   }
 
-  closed (state: PeerState, outcome: Outcome, now: number): void {
-    this.#failures.note(state, outcome, now)
+  closed (state: PeerState): void {
     this.#weigh(state)
-  }
-
-  /** What it would have to do with one request more. */
-  #tasks (state: PeerState): number {
-    return state.inflight + 1 + this.#failures.of(state)
   }
 
   #weigh (state: PeerState): void {
     const { place } = state
     // It may have left, and another stand in its place.
     if (this.#states[place] !== state) return
-    this.#heap.keys[place] = this.#tasks(state) / (this.#weights[place] as number)
+    this.#heap.keys[place] = (state.inflight + 1) / (this.#weights[place] as number)
     this.#heap.ties[place] = state.turn
     this.#heap.moved(place)
   }
