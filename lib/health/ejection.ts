@@ -22,12 +22,13 @@ const ROUNDING = 1e-9
 export function attempt (service: Service, state: PeerState, outlier: OutlierSettings, grievance: Grievance, now: number, random: () => number): Verdict | undefined {
   // Who takes no new requests has nothing to be kept from.
   if (state.ejected !== null || !inRotation(state)) return undefined
-  const census = censusOf(service, roundsOf(service))
+  const rounds = roundsOf(service)
+  const census = censusOf(service, rounds)
   const { wanted, out } = census
-  const most = Math.max(1, Math.floor(wanted * outlier.maxEjected + ROUNDING))
+  const most = mostOf(wanted, outlier)
   const guard = wanted === 1
     ? 'it is the only peer'
-    : out >= most ? `${out} of ${wanted} peers are ejected already` : undefined
+    : rounds.common ?? (out >= most ? `${out} of ${wanted} peers are ejected already` : undefined)
   if (guard === undefined) {
     const verdict = eject(service, state, outlier, grievance, now, random)
     // Nothing else has changed: many may be ejected in a row without a count of all.
@@ -40,6 +41,11 @@ export function attempt (service: Service, state: PeerState, outlier: OutlierSet
   if (known) return undefined
   record(state, 'spare', grievance.cause)
   return verdictOn(service, state, 'spare', grievance.cause, state.spared.reason, now)
+}
+
+/** How many of so many may be ejected: at least one. */
+export function mostOf (wanted: number, { maxEjected }: OutlierSettings): number {
+  return Math.max(1, Math.floor(wanted * maxEjected + ROUNDING))
 }
 
 /** Takes it out, guards or not. */
@@ -93,10 +99,25 @@ export function release (service: Service, rounds: Rounds, now: number): Verdict
 }
 
 /** The ejection's time is over: the peer may prove itself with one request. */
-function halfOpen (service: Service, state: PeerState, now: number): Verdict {
+function halfOpen (service: Service, state: PeerState, now: number, reason = 'the ejection is over, one request probes'): Verdict {
   state.halfOpen = true
   service.touch()
-  return verdictOn(service, state, 'probe', 'ejection_over', 'the ejection is over, one request probes', now)
+  return verdictOn(service, state, 'probe', 'ejection_over', reason, now)
+}
+
+/**
+ * Those that are left fail as well: whatever is wrong, it is not those that are out, and they are missing. Each may prove
+ * itself at once; if that fails, this does not count as another ejection. O(ejected).
+ */
+export function recall (service: Service, { ejected }: Rounds, reason: string, now: number): Verdict[] {
+  const verdicts: Verdict[] = []
+  for (const state of ejected) {
+    if (state.halfOpen) continue
+    const judgement = judgementOf(state)
+    judgement.multiplier = Math.max(0, judgement.multiplier - 1)
+    verdicts.push(halfOpen(service, state, now, `${reason}, so one request probes before its time`))
+  }
+  return verdicts
 }
 
 /** Is nobody else there to take requests? O(1) unless many are out on purpose. */

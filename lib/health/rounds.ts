@@ -20,6 +20,8 @@ export class Rounds {
   /** The stamp at which the ejected were looked at last, and when the first of them may prove itself. */
   releasedStamp = -1
   releaseAt = Infinity
+  /** What the last interval came to, when those that are in fail like those that are out; null when they do not. */
+  common: string | null = null
   /** How many are in rotation, and how many of these are ejected, as of a stamp. */
   readonly census = { stamp: -1, wanted: 0, out: 0 }
   /** Whose next check is to come, and the settings that it is ordered by. Who is being checked is not in it. */
