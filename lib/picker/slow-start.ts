@@ -7,12 +7,17 @@ import type { SlowStartSettings } from '../store/settings.js'
  */
 export function rampShare (state: PeerState, settings: SlowStartSettings, now: number): number {
   const { rampFrom, peer: { slowStart } } = state
-  if (rampFrom === null || now >= rampFrom + slowStart) return 1
+  if (rampFrom === null || isOver(state, now)) return 1
   const elapsed = Math.max(0, now - rampFrom)
   return Math.max(settings.minWeight, (elapsed / slowStart) ** (1 / settings.aggression))
 }
 
 /** Is somebody there who does not ramp? With nobody to lean on, a ramp would only be a detour to the same shares. */
 export function hasVeteran (states: readonly PeerState[], now: number): boolean {
-  return states.some(state => state.rampFrom === null || now >= state.rampFrom + state.peer.slowStart)
+  return states.some(state => isOver(state, now))
+}
+
+/** A ramp of no length is over at once, also when the clock has gone back before its beginning. */
+function isOver ({ rampFrom, peer: { slowStart } }: PeerState, now: number): boolean {
+  return rampFrom === null || slowStart === 0 || now >= rampFrom + slowStart
 }

@@ -106,7 +106,7 @@ class Play {
     for (const [state, { expectedShare, effective }] of picker.shares(service, now)) {
       const inflight = this.open.filter(pick => pick.state === state).length
       if (state.inflight !== inflight) throw new Error(`${state.inflight} under way at ${state.peer.id} in place of ${inflight}`)
-      if (!(effective >= 0 && expectedShare >= 0 && expectedShare <= 1 && Number.isFinite(effective))) throw new Error(`${effective}, ${expectedShare}`)
+      if (!(effective >= 0 && expectedShare >= 0 && expectedShare <= 1 + 1e-9 && Number.isFinite(effective))) throw new Error(`${effective}, ${expectedShare}`)
       sum += expectedShare
     }
     if (sum !== 0 && Math.abs(sum - 1) > 1e-9) throw new Error(`shares add up to ${sum}`)
@@ -124,7 +124,7 @@ t.test('nothing is thrown, nobody is picked who may not be, somebody is while so
         }
         for (const pick of play.open.splice(0)) pick.done(OK, play.world.now)
         play.verify()
-      }), { seed: SEED, numRuns: 60 })
+      }), { seed: SEED, numRuns: 100 })
       t.pass(`${balancer}, zone ${zone}`)
     }
   }

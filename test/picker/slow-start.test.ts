@@ -54,6 +54,17 @@ t.test('a newcomer gets a rising part of its weight, then all of it', async t =>
   t.equal(world.service.stamp, stamp, 'no step without a ramp')
 })
 
+t.test('without slow_start there is no ramp, also when the clock goes back before the peer came', async t => {
+  t.equal(rampShare(new PeerState(peer('x'), T0, T0), { minWeight: 0.1, aggression: 1 }, T0 - 1), 1)
+  const world = new World()
+  world.put('a')
+  world.put('new', {}, false)
+  world.now -= 3_600_000
+  world.service.touch()
+  t.same([effective(world, 'a'), effective(world, 'new')], [1, 1])
+  t.same(tally(world.order(10)), new Map([['a', 5], ['new', 5]]))
+})
+
 t.test('never at boot', async t => {
   const world = worldOf()
   t.equal(effective(world, 'a'), 1)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Hash } from '../../../lib/picker/balancers/hash.js'
+import { textHash } from '../../../lib/picker/balancers/text-hash.js'
 import type { PeerState } from '../../../lib/store/peer.js'
 import { chiBound, chiSquare, Crowd } from '../../fixtures/crowd.js'
 import { seeded, settings, tally, World } from '../../fixtures/pure.js'
@@ -37,6 +38,16 @@ t.test('the same key, the same peer, while nothing is under way', async t => {
   const first = mapOf(crowd)
   t.same(mapOf(crowd), first)
   t.equal(new Set(first).size, 5)
+})
+
+t.test('more peers than the largest table has hundreds of slots for', async t => {
+  const n = 8000
+  const crowd = crowdOf(Array.from({ length: n }, () => 1))
+  const before = mapOf(crowd, KEYS.slice(0, 5000))
+  const perPeer = tally(before)
+  t.ok(Math.max(...perPeer.values()) < 8, 'five thousand keys lie thin')
+  crowd.rebuild(Array.from({ length: n - 1 }, (_, place) => place))
+  t.ok(moved(before, mapOf(crowd, KEYS.slice(0, 5000))) < 0.01)
 })
 
 t.test('keys by weight', async t => {
@@ -165,6 +176,18 @@ t.test('who was tried or is full is passed over, the same way each time', async 
   t.same(order('a'), first)
   t.equal(crowd.send('a'), first[0], 'it has its key again')
   t.not(order('b').join(), first.join(), 'another key, another order')
+})
+
+t.test('behind the last slot comes the first one', async t => {
+  const SLOTS = 65537
+  const keyAt = (slot: number): string => {
+    for (let i = 0; ; i++) if (textHash(`${i}`, 0) % SLOTS === slot) return `${i}`
+  }
+  const crowd = crowdOf(Array.from({ length: 8 }, () => 1))
+  const [last, ...others] = [keyAt(SLOTS - 1), ...[0, 1, 2, 3, 4, 5].map(keyAt)]
+  const home = crowd.send(last)
+  const expected = mapOf(crowd, others).find(id => id !== home)
+  t.equal(crowd.send(last, ({ peer }) => peer.id !== home), expected)
 })
 
 t.test('all but one out, among many', async t => {
