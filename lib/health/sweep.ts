@@ -16,8 +16,9 @@ export function sweep (service: Service, rounds: Rounds, outlier: OutlierSetting
   const verdicts: Verdict[] = []
   // All of them before any is judged: who is slow is so by comparison.
   const slow = slowOf(rounds.judged, outlier)
+  const { common } = rounds
   rounds.common = commonOf(service, rounds, outlier)
-  if (rounds.common !== null) verdicts.push(...recall(service, rounds, rounds.common, now))
+  if (common === null && rounds.common !== null) verdicts.push(...recall(service, rounds, rounds.common, now))
   for (const state of rounds.judged) {
     const judgement = judgementOf(state)
     const grievance = rateOf(judgement, outlier) ?? slow.get(state)

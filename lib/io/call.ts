@@ -199,7 +199,7 @@ export class Call implements Owner, Queueing {
   /** Takes a place in the queue when all that is missing is room. */
   #wait (at: number): boolean {
     const { picker, pools } = this.#means
-    return !pools.isClosed && picker.isFull(this.exchange.service, at) && this.#join()
+    return !pools.isClosed && this.exchange.isHeldUp(picker, at) && this.#join()
   }
 
   #join (): boolean {

@@ -80,6 +80,11 @@ export class Exchange {
     return pick
   }
 
+  /** Whether all that is missing for another attempt is a peer with room. */
+  isHeldUp (picker: Picker, now: number): boolean {
+    return picker.isFull(this.service, now, this.#tried)
+  }
+
   /** The peer is not to be picked again for this request. */
   exclude (state: PeerState): void {
     this.#tried ??= new Set()

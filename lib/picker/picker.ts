@@ -124,10 +124,10 @@ export class Picker {
     this.#closed(service, state, outcome, now)
   }
 
-  /** Whether somebody would be picked but for the bounds on requests in flight. */
-  isFull (service: Service, now: number): boolean {
+  /** Whether somebody who is not in `tried` would be picked but for the bounds on requests in flight. */
+  isFull (service: Service, now: number, tried?: ReadonlySet<PeerState>): boolean {
     const plan = this.plan(service, now)
-    return plan.bounded && candidatesOf(plan).some(({ state }) => !plan.hasRoom(state))
+    return plan.bounded && candidatesOf(plan).some(({ state }) => tried?.has(state) !== true && !plan.hasRoom(state))
   }
 
   /** Whether this request is among those that the operator wants refused: `shed` of them, evenly spread. */

@@ -32,6 +32,10 @@ t.test('0 is no bound', async t => {
 })
 
 t.test('full is who would be picked but for its bound', async t => {
+  const tried = limited(1, { a: {}, b: {} })
+  const [busy] = fill(tried, 1)
+  t.ok(full(tried))
+  t.notOk(tried.picker.isFull(tried.service, tried.now, new Set(busy === undefined ? [] : [busy.state])), 'who was tried is not waited for')
   const world = limited(1, { a: {}, b: {} })
   t.notOk(full(world))
   fill(world, 1)

@@ -3,9 +3,11 @@ import type { Balancer, Candidate, MayTake } from '../balancer.js'
 import { maglev, type Preference } from './maglev.js'
 import { textHash } from './text-hash.js'
 
-/** Primes of Maglev's paper (5.3): a hundred slots for each peer keep shares within some per cent of the weights. */
-const SIZES = [65537, 655373]
-const SLOTS_PER_PEER = 100
+/**
+ * A prime, the smaller one of Maglev's paper (5.3), and Envoy's default. One size for any number of peers: with another one
+ * nearly every key would move.
+ */
+const SIZE = 65537
 /** No peer gets more than so many times what it should have of the requests in flight. */
 const BOUND = 1.5
 /** A ramp moves keys in so many steps, not with each of its own. */
@@ -48,8 +50,7 @@ export class Hash implements Balancer {
     const made = ranked.map(({ identity }, place) => `${identity} ${weights[place]}`).join()
     if (made === this.#made) return
     this.#made = made
-    const size = SIZES.find(size => size >= SLOTS_PER_PEER * ranked.length) ?? SIZES.at(-1) as number
-    this.#table = maglev(ranked.map(({ identity }, place) => preference(identity, weights[place] as number, size)), size)
+    this.#table = maglev(ranked.map(({ identity }, place) => preference(identity, weights[place] as number)), SIZE)
   }
 
   pick (_now: number, key: string | null, mayTake?: MayTake): PeerState | undefined {
@@ -96,6 +97,6 @@ function stepped (weight: number, ramp: number): number {
   return ramp === 0 || ramp === 1 ? weight : Number((weight / ramp).toPrecision(12)) * Math.ceil(ramp * STEPS) / STEPS
 }
 
-function preference (identity: string, weight: number, size: number): Preference {
-  return { offset: textHash(identity, 1) % size, skip: textHash(identity, 2) % (size - 1) + 1, weight }
+function preference (identity: string, weight: number): Preference {
+  return { offset: textHash(identity, 1) % SIZE, skip: textHash(identity, 2) % (SIZE - 1) + 1, weight }
 }
