@@ -85,7 +85,7 @@ export class Attempt implements Passenger, Trial {
   stop (kind: ErrorKind, error: Error): void {
     if (this.isOver) return
     // First of all it is over: what is reported of the abort is then no news.
-    this.#close({ error: kind, ms: this.#elapsed() })
+    this.#close(this.#failure(kind))
     this.#flow?.abort(error)
     if (this.#stage === 'given') this.#recipient?.broken(error)
   }
@@ -177,7 +177,7 @@ export class Attempt implements Passenger, Trial {
   failed (error: Error & { code?: string }): void {
     if (this.isOver) return
     const kind = this.#kindOf(error)
-    this.#close({ error: kind, ms: this.#elapsed() })
+    this.#close(this.#failure(kind))
     if (this.#stage === 'given') this.#recipient?.broken(this.#owner.errorFor(kind, error))
     else this.#owner.failed(this, kind, error)
   }
@@ -204,6 +204,11 @@ export class Attempt implements Passenger, Trial {
 
   #elapsed (): number {
     return this.#owner.now() - this.startedAt
+  }
+
+  #failure (error: ErrorKind): Outcome {
+    const ms = this.#elapsed()
+    return this.statusCode === 0 ? { error, ms } : { error, ms, ttfb: this.#ttfb }
   }
 
   #outcome (ms: number): Outcome {

@@ -27,8 +27,6 @@ export class Pick {
   readonly panic: boolean
   readonly #picker: Picker
   #open = true
-  /** When the response headers were there, epoch ms; 0 until then. */
-  #answeredAt = 0
 
   constructor (service: Service, state: PeerState, panic: boolean, picker: Picker) {
     this.service = service
@@ -40,7 +38,6 @@ export class Pick {
 
   /** The response headers are there. An answer that goes on for hours must not keep a recovered peer out for as long. */
   answered (status: number, now: number): void {
-    this.#answeredAt = now
     if (!this.#open || this.state.probe !== this || status >= 500) return
     this.state.probe = null
     this.#picker.proved(this.service, this.state, now)
@@ -69,13 +66,7 @@ export class Pick {
       this.state.probe = null
       this.state.probeEnded = true
     }
-    this.#picker.closed(this.service, this.state, this.#completed(outcome, now), now)
-  }
-
-  /** What broke off, or was left, after the headers were there says when these came. */
-  #completed (outcome: Outcome, now: number): Outcome {
-    if (this.#answeredAt === 0 || 'status' in outcome) return outcome
-    return { ...outcome, ttfb: Math.max(0, outcome.ms - Math.max(0, now - this.#answeredAt)) }
+    this.#picker.closed(this.service, this.state, outcome, now)
   }
 }
 
@@ -99,17 +90,24 @@ export class Picker {
   pick (service: Service, tried: ReadonlySet<PeerState> | undefined, now: number, key: string | null = null, kept: PeerState | null = null): Pick | undefined {
     const plan = this.plan(service, now)
     const mayTake = takes(plan, tried)
-    let state = kept !== null && isCandidate(plan, service, kept) && mayTake?.(kept) !== false ? kept : undefined
-    if (state === undefined) {
-      const first = plan.levels.length > 1 ? levelFor(plan.levels) : plan.levels[0]
-      state = first?.balancer.pick(now, key, mayTake)
+    if (kept !== null && isCandidate(plan, service, kept) && mayTake?.(kept) !== false) return this.#open(plan, service, kept)
+    const first = plan.levels.length > 1 ? levelFor(plan.levels) : plan.levels[0]
+    const state = first?.balancer.pick(now, key, mayTake) ?? this.#another(plan, now, key, mayTake)
+    return state === undefined ? undefined : this.#open(plan, service, state)
+  }
+
+  /** The level whose turn it is may be used up by `tried` or by bounds; then any other will do, lowest first. */
+  #another (plan: Plan, now: number, key: string | null, mayTake: MayTake | undefined): PeerState | undefined {
+    for (const { balancer } of plan.levels) {
+      const state = balancer.pick(now, key, mayTake)
+      if (state !== undefined) return state
     }
-    // The level whose turn it is may be used up by `tried` or by bounds; then any other will do, lowest first.
-    for (let i = 0; state === undefined && i < plan.levels.length; i++) state = plan.levels[i]?.balancer.pick(now, key, mayTake)
-    state ??= rescuer(plan.reserve, this.#place.zone, mayTake)
-    if (state === undefined) return undefined
+    return rescuer(plan.reserve, this.#place.zone, mayTake)
+  }
+
+  #open (plan: Plan, service: Service, state: PeerState): Pick {
     state.inflight++
-    plan.levelOf(state, this.#place.zone)?.balancer.opened?.(state)
+    if (plan.opens) plan.levelOf(state, this.#place.zone)?.balancer.opened?.(state)
     const pick = new Pick(service, state, plan.panic, this)
     if (state.halfOpen && state.probe === null) {
       state.probe = pick
@@ -120,7 +118,8 @@ export class Picker {
 
   /** A pick has ended; `state.inflight` has fallen. */
   closed (service: Service, state: PeerState, outcome: Outcome, now: number): void {
-    if (service.plan instanceof Plan) service.plan.levelOf(state, this.#place.zone)?.balancer.closed?.(state, outcome, now)
+    const { plan } = service
+    if (plan instanceof Plan && plan.closes) plan.levelOf(state, this.#place.zone)?.balancer.closed?.(state, outcome, now)
     this.#closed(service, state, outcome, now)
   }
 

@@ -45,6 +45,9 @@ export class Plan {
   veteran = true
   /** Lowest rank first. */
   levels: Level[] = []
+  /** The balancers want to know of requests that begin, and of those that end: looking for that each time would cost a third of a pick. */
+  opens = false
+  closes = false
   /** Who asked to be left alone: picked when nobody in `levels` can take a request. Empty when all of them asked. */
   reserve: Candidate[] = []
   /** The bound on requests in flight of peers that name none of their own; 0 for none. */
@@ -104,6 +107,8 @@ export function rebuild (plan: Plan, service: Service, place: Place, now: number
   const takers = plan.panic ? allowed : withoutHeldOff(allowed)
   plan.reserve = takers === allowed ? [] : allowed.filter(isHeldOff).map(candidate)
   level(plan, settings, place, states, takers)
+  plan.opens = plan.levels.some(({ balancer }) => balancer.opened !== undefined)
+  plan.closes = plan.levels.some(({ balancer }) => balancer.closed !== undefined)
   if (plan.levels.length > 1) share(plan.levels, wanted, place.zone)
   else if (plan.levels[0] !== undefined) plan.levels[0].load = 1
 }

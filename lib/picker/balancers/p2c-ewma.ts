@@ -57,14 +57,14 @@ export class P2cEwma implements Balancer {
     const one = this.#table.pick()
     let other = this.#table.pick()
     // The same twice is no choice: then any other will do.
-    if (other === one) other = (one + 1 + this.#chance.below(length - 1)) % length
-    return states[this.#better(one, other, now)]
+    if (other === one) other = this.#anotherThan(one)
+    return this.#better(one, other, now)
   }
 
   closed (state: PeerState, outcome: Outcome, now: number): void {
+    const took = outcome.ttfb ?? outcome.ms
     const kept = fade(state, now)
     const known = state.latency * kept
-    const took = outcome.ttfb ?? outcome.ms
     if ('error' in outcome && outcome.error === 'aborted') return this.#left(state, took, known, now)
     if ('error' in outcome || outcome.status >= 500) return this.#failed(state, took, known, now)
     state.failures = 0
@@ -88,18 +88,28 @@ export class P2cEwma implements Balancer {
     const one = this.#table.pickOf(states, mayTake)
     if (one === -1) return undefined
     const other = this.#table.pickOf(states, mayTake, one)
-    return states[other === -1 ? one : this.#better(one, other, now)]
+    return other === -1 ? states[one] : this.#better(one, other, now)
   }
 
-  #better (one: number, other: number, now: number): number {
-    return this.#cost(other, now) < this.#cost(one, now) ? other : one
+  #anotherThan (one: number): number {
+    const { length } = this.#states
+    const other = one + 1 + this.#chance.below(length - 1)
+    return other < length ? other : other - length
   }
 
-  #cost (place: number, now: number): number {
-    const state = this.#states[place] as PeerState
-    const latency = state.latencyAt === 0 ? this.#usual : state.latency * fade(state, now)
-    return (latency > LEAST ? latency : LEAST) * (state.inflight + 1) * (this.#costs[place] as number)
+  #better (one: number, other: number, now: number): PeerState {
+    const a = this.#states[one] as PeerState
+    const b = this.#states[other] as PeerState
+    const costs = this.#costs
+    const usual = this.#usual
+    return cost(b, usual, now) * (costs[other] as number) < cost(a, usual, now) * (costs[one] as number) ? b : a
   }
+}
+
+/** What a request costs there, by a weight of 1. */
+function cost (state: PeerState, usual: number, now: number): number {
+  const latency = state.latencyAt === 0 ? usual : state.latency * fade(state, now)
+  return (latency > LEAST ? latency : LEAST) * (state.inflight + 1)
 }
 
 function note (state: PeerState, latency: number, now: number): void {

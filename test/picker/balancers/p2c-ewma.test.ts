@@ -253,16 +253,14 @@ t.test('a stream that its client leaves after ten minutes does not make its peer
     const state = world.put('a')
     world.pick()?.done({ status: 200, ms: 20 }, world.now)
     const pick = world.pick()
-    pick?.answered(200, world.now + 10)
     world.now += 600_000
-    pick?.done({ error: kind, ms: 600_000 }, world.now)
+    pick?.done({ error: kind, ms: 600_000, ttfb: 10 }, world.now)
     t.ok(state.latency <= most, `${kind}: ${state.latency} ms`)
     const hanging = world.pick()
     hanging?.done({ error: kind, ms: 5000 }, world.now)
     t.ok(state.latency >= 5000, `${kind} without an answer: ${state.latency} ms`)
     const backwards = world.pick()
-    backwards?.answered(200, world.now)
-    backwards?.done({ error: kind, ms: 10 }, world.now - 1000)
+    backwards?.done({ error: kind, ms: 10, ttfb: 0 }, world.now - 1000)
     t.ok(Number.isFinite(state.latency))
   }
 })

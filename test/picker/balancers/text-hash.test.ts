@@ -63,3 +63,17 @@ t.test('32 bits, the same every time; no text is a text', async t => {
   }
   t.equal(new Set(['', '\0', '\0\0', ' '].map(text => textHash(text, 0))).size, 4)
 })
+
+t.test('golden vectors of MurmurHash3, of bytes in pairs', async t => {
+  const vectors: Array<[bytes: string, seed: number, hash: number]> = [
+    ['', 0, 0],
+    ['', 1, 0x514e28b7],
+    ['', 0xffffffff, 0x81f16f39],
+    ['\u4321\u8765', 0, 0xf55b516b],
+    ['\u4321\u8765', 0x5082edee, 0x2362f9de],
+    ['\u4321', 0, 0xa0f7b07a],
+    ['\0\0', 0, 0x2362f9de],
+    ['\0', 0, 0x30f4c306]
+  ]
+  for (const [text, seed, hash] of vectors) t.equal(textHash(text, seed), hash, `${JSON.stringify(text)} by ${seed}`)
+})
