@@ -70,7 +70,7 @@ class Composition implements Gateway {
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
     this.logger = new Logger(settings.statsWindow)
     this.picker = new Picker(Math.random, (service, state, outcome, at) => {
-      this.logger.attempt(state, outcome, at)
+      this.logger.attempt(service, state, outcome, at)
       const verdict = this.#health.observe(service, state, outcome, at)
       this.#publish(verdict)
       serve(service)
