@@ -13,7 +13,7 @@ export class Durations {
     const known = ms > 0 && ms < Infinity ? ms : 0
     let bucket = 0
     while (bucket < BOUNDS.length && known > (BOUNDS[bucket] as number)) bucket++
+    this.sum += known;
     (this.counts[bucket] as number)++
-    this.sum += known
   }
 }
