@@ -1,17 +1,21 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { CheckAnswer, CheckTask } from '../health/checks.js'
 import type { Verdict } from '../health/verdict.js'
 import type { Service } from '../store/service.js'
+import type { Registry, RegistryWord } from '../syncer/registry.js'
 import type { Change } from '../syncer/syncer.js'
+import { publishChange, publishCheck, publishRegistry, publishVerdict } from './channels.js'
 import type { Journal } from './journal.js'
 
 /** What somebody should look into. */
 const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
 
-/** Tells the log, and the journals of the services, what has happened. */
+/** Tells the log, the journals of the services, and whoever subscribes to the channels what has happened. */
 export class News {
   readonly #log: FastifyBaseLogger
   readonly #journal: Journal
   readonly #troubles = new WeakMap<Service, string>()
+  #registry: RegistryWord | null = null
 
   constructor (log: FastifyBaseLogger, journal: Journal) {
     this.#log = log
@@ -22,6 +26,7 @@ export class News {
   changed (service: string, peer: string | null, event: Change['type'], at: number): void {
     this.#log.debug({ service, peer, event }, 'the registry changed')
     this.#journal.add(service, { at, peer, event, reason: null })
+    publishChange(service, peer, event, at)
   }
 
   /** What health has decided. */
@@ -31,6 +36,21 @@ export class News {
     const whom = peer === null ? service : `${service} ${peer}`
     this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
     this.#journal.add(service, { at: verdict.since, peer, event: action, reason })
+    publishVerdict(verdict)
+  }
+
+  /** How the registry is; told when it is in another state than before. */
+  registry (registry: Registry, at: number): void {
+    const state = registry.state(at)
+    const was = this.#registry
+    if (state === was) return
+    this.#registry = state
+    publishRegistry({ state, was, lastError: registry.lastError, at })
+  }
+
+  /** A check has ended. */
+  checked (task: CheckTask, answer: CheckAnswer, at: number): void {
+    publishCheck(task, answer, at)
   }
 
   /** What is wrong with a balancer of the user's; told when it is another thing than before. */
