@@ -57,6 +57,7 @@ export const good: Options[] = [
   { etcd: '', routes: [{ prefix: '/shop', service: 'orders', preHandler: async request => { request.log.info('in') } }] },
   { etcd: '', inspect: false, statsWindow: 3600 },
   { etcd: '', inspect: { path: '/_upstreams', access: 'loopback', open: ['ready'], actions: false } },
+  { etcd: '', inspect: { actions: { authorize: async request => request.headers.authorization === 'x' && { name: 'alice' } } } },
   { etcd: '', inspect: { access: 'all', onRequest: (_request, _reply, done) => { done() } } }
 ]
 
@@ -134,6 +135,10 @@ export const bad: Options[] = [
   { etcd: '', routes: [{ prefix: '/shop', service: 'orders', onRequest: 1 }] },
   // @ts-expect-error loopback or all
   { etcd: '', inspect: { access: 'none' } },
+  // @ts-expect-error somebody has to say who may
+  { etcd: '', inspect: { actions: {} } },
+  // @ts-expect-error false turns them off, true says nothing
+  { etcd: '', inspect: { actions: true } },
   // @ts-expect-error false or an object
   { etcd: '', inspect: true },
   // @ts-expect-error seconds as a number

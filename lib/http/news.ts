@@ -7,6 +7,17 @@ import type { Journal } from './journal.js'
 /** What somebody should look into. */
 const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
 
+/** What an operator has done to a peer, why, and until when it lasts (epoch ms; null where it stays). */
+export interface Action {
+  readonly at: number
+  readonly service: string
+  readonly peer: string
+  readonly by: string
+  readonly what: string
+  readonly reason: string | null
+  readonly until: number | null
+}
+
 /** Tells the log, and the journals of the services, what has happened. */
 export class News {
   readonly #log: FastifyBaseLogger
@@ -31,6 +42,14 @@ export class News {
     const whom = peer === null ? service : `${service} ${peer}`
     this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
     this.#journal.add(service, { at: verdict.since, peer, event: action, reason })
+  }
+
+  /** What somebody has done by hand, and here is the one line about it. */
+  acted (action: Action): void {
+    const { service, peer, by, what, reason, until, at } = action
+    const end = until === null ? '' : `, until ${new Date(until).toISOString()}`
+    this.#log.warn({ action }, `${service} ${peer}: ${what} by ${by}${reason === null ? '' : ` (${reason})`}${end}`)
+    this.#journal.add(service, { at, peer, event: 'action', reason, what, by, until })
   }
 
   /** What is wrong with a balancer of the user's; told when it is another thing than before. */

@@ -165,7 +165,8 @@ export function iso (ms: number): string {
   return new Date(ms).toISOString()
 }
 
-function isoOrNull (ms: number | null): string | null {
+/** The same where there may be none. */
+export function isoOrNull (ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }
 

@@ -180,8 +180,11 @@ export interface InspectOptions extends RouteHooks {
   access?: 'loopback' | 'all'
   /** Routes that anyone may read. Default `['ready']`. */
   open?: ReadonlyArray<'ready' | 'metrics'>
-  /** Only `false` for now. */
-  actions?: false
+  /**
+   * Whether peers can be drained, taken down, weighed and checked by PATCH. `authorize` is asked each time: nothing, or what it
+   * throws, refuses (403); a name, or an object with a `name`, says in the log and the events who it was. Default `false`.
+   */
+  actions?: false | { authorize: (request: FastifyRequest) => unknown }
 }
 
 /** How to reach etcd. */
