@@ -45,7 +45,7 @@ export const good: Options[] = [
   { etcd: '', outlier: { baseEjection: 30000, maxEjection: 300000, maxEjected: 0.5, latencyFactor: 3 } },
   { etcd: '', timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 } },
   { etcd: '', host: 'client' },
-  { etcd: '', host: 'shop.example', forwarded: false },
+  { etcd: '', host: 'shop.example', forwarded: false, debugHeader: true },
   { etcd: '', pool: { connections: 128, keepAlive: 60000, allowH2: true } },
   { etcd: '', retry: { attempts: 2, on: ['connect', 'reset', 'timeout', 503], budget: { ratio: 0.2, perSecond: 10 }, bodyBytes: 65536 } },
   { etcd: '', retry: false, tls: { rejectUnauthorized: false, ca: 'PEM', cert: Buffer.from(''), key: null, serverName: 'a' } },
@@ -111,6 +111,8 @@ export const bad: Options[] = [
   { etcd: '', timeouts: { read: 1 } },
   // @ts-expect-error a string
   { etcd: '', host: true },
+  // @ts-expect-error a boolean
+  { etcd: '', debugHeader: 'x-upstream' },
   // @ts-expect-error a boolean
   { etcd: '', forwarded: 'yes' },
   // @ts-expect-error unknown name in a group

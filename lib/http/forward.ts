@@ -60,7 +60,7 @@ export class Forwarder {
       this.#gateway.logger.request(service, CLIENT_CLOSED, 0, now)
       return reply.hijack()
     }
-    const outgoing = new Outgoing(exchange, reply, options, upgrade, now)
+    const outgoing = new Outgoing(exchange, reply, options, upgrade, now, this.#gateway.now)
     this.#account(reply.raw, outgoing)
     if (picker.refuses(service)) return reply.send(new ShedError(name))
     const unsendable = outgoing.load()

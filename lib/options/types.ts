@@ -150,6 +150,8 @@ export interface ServiceOptions {
   host?: string
   /** Whether X-Forwarded-For, -Proto and -Host are appended. Default true. */
   forwarded?: boolean
+  /** Whether responses say by `x-upstream: service/peer; attempts=2; ms=14` where they come from. Default false. */
+  debugHeader?: boolean
   /** Connections per peer, how long an idle one is kept, and whether HTTP/2 may be spoken. Default `{ connections: 128, keepAlive: 60000, allowH2: false }`. */
   pool?: { connections?: number, keepAlive?: number, allowH2?: boolean }
   /** Towards peers with the scheme `https`. */
