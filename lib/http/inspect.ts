@@ -8,6 +8,7 @@ import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
+import { explained, keyOf } from './explain.js'
 import { find } from './find.js'
 import type { Gateway } from './gateway.js'
 import { METRICS_TYPE } from './exposition.js'
@@ -30,6 +31,11 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
 
   app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {
     return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
+  })
+
+  app.get<{ Params: { service: string }, Querystring: { key?: unknown } }>('/services/:service/explain', guarded, (request, reply) => {
+    const service = find(gateway, request.params.service)
+    return reply.header('cache-control', 'no-store').send(explained(gateway, service, asked(() => keyOf(request.query.key))))
   })
 
   app.get<{ Params: { service: string }, Querystring: ReportQuery }>('/services/:service/report', guarded, (request, reply) => {
