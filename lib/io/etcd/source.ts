@@ -67,7 +67,9 @@ export class EtcdSource implements Source {
 
   async amend (peer: Pick<Peer, 'key' | 'modRevision'>, edit: (entry: Entry) => string): Promise<bigint> {
     return await amend(this.#clients.calls, this.#prefix, peer, edit).catch((error: unknown) => {
-      throw error instanceof Refusal ? error : new Unreachable(sentenceOf(error, this.#hosts))
+      if (error instanceof Refusal) throw error
+      if (String(error).includes('permission denied')) throw new Refusal(`etcd (${this.#hosts}) does not let this gateway write the key: its role may only read`)
+      throw new Unreachable(sentenceOf(error, this.#hosts))
     })
   }
 
