@@ -12,6 +12,7 @@ import { inspect } from './http/inspect.js'
 import { Journal } from './http/journal.js'
 import { News } from './http/news.js'
 import { proxy } from './http/proxy.js'
+import { synced } from './http/synced.js'
 import { beginTrace } from './http/tracing.js'
 import { Upgrades } from './http/upgrades.js'
 import { Upstreams } from './http/upstreams.js'
@@ -29,9 +30,11 @@ import { Logger } from './logger/logger.js'
 import { readOptions, readServiceSettings, type Settings, type UpstreamEtcdOptions } from './options.js'
 import { Picker } from './picker/picker.js'
 import { queueOf } from './picker/queue.js'
+import type { PeerState } from './store/peer.js'
 import type { Service } from './store/service.js'
 import { shortestWait, type ServiceSettings } from './store/settings.js'
 import { Store } from './store/store.js'
+import { createAmend, type Amend, type Amendment } from './syncer/amend.js'
 import { createCodec } from './syncer/codec/codec.js'
 import { Registry } from './syncer/registry.js'
 import { Syncer, type Change } from './syncer/syncer.js'
@@ -56,8 +59,9 @@ class Composition implements Gateway {
   readonly #health = new Health(Math.random)
   readonly #checker = new Checker()
   readonly #follower: Follower
+  readonly #amend: Amend
   readonly #log: FastifyInstance['log']
-  readonly #news: News
+  readonly news: News
   #interval: NodeJS.Timeout | undefined
   #tickEvery = 0
   #closed = false
@@ -65,7 +69,7 @@ class Composition implements Gateway {
   constructor (settings: Settings, log: FastifyInstance['log']) {
     this.settings = settings
     this.#log = log
-    this.#news = new News(log, this.journal)
+    this.news = new News(log, this.journal)
     const inCode = (name: string): ServiceSettings => settings.services.get(name) ?? settings.service
     this.store = new Store(inCode)
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
@@ -77,8 +81,9 @@ class Composition implements Gateway {
       serve(service)
       if (state.inflight === 0) this.waiters.check()
     }, (service, state, at) => this.#publish(this.#health.prove(service, state, at)), settings.zone)
-    const codec = createCodec({ keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson })
-    this.syncer = new Syncer(this.store, codec, inCode,
+    const coding = { keyPrefix: settings.keyPrefix, format: settings.format, parse: parseJson }
+    this.#amend = createAmend(coding)
+    this.syncer = new Syncer(this.store, createCodec(coding), inCode,
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`), settings.snapshotFile !== null)
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
     this.transport = new Transport(this.picker, now, Math.random, () => this.registry.isReady)
@@ -90,7 +95,7 @@ class Composition implements Gateway {
     this.#follower = new Follower(this.syncer, this.registry, source, file, settings.keyPrefix, {
       changed: (changes, isBoot) => this.#adopt(changes, isBoot),
       told: () => {
-        this.#news.registry(this.registry, now())
+        this.news.registry(this.registry, now())
         this.waiters.check()
       },
       log
@@ -126,6 +131,16 @@ class Composition implements Gateway {
     this.#follower.ask(revision)
   }
 
+  hurry (service: Service, state: PeerState): boolean {
+    const isDue = this.#health.hurry(service, state)
+    if (isDue) this.#check(service, now())
+    return isDue
+  }
+
+  async amend ({ name: service }: Service, { peer }: PeerState, amendment: Amendment): Promise<bigint> {
+    return await this.#follower.amend(peer, entry => this.#amend(entry, { service, peer }, amendment))
+  }
+
   /** What the registry changed goes to health, to the connections, to the log. */
   #adopt (changes: readonly Change[], boot: boolean): void {
     const at = now()
@@ -133,14 +148,14 @@ class Composition implements Gateway {
     for (const change of changes) {
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
-        this.#news.changed(change.service.name, null, 'settings', at)
+        this.news.changed(change.service.name, null, 'settings', at)
       } else {
         const { state, type } = change
         if (type === 'removed' || state.peer.status !== 'up') this.transport.release(state)
         if (type === 'removed') this.#health.drop(change.service, state)
         else this.#health.admit(change.service, state, type === 'added', boot, at)
         if (type === 'added') joined.add(change.service)
-        this.#news.changed(change.service.name, state.peer.id, type, at)
+        this.news.changed(change.service.name, state.peer.id, type, at)
       }
       if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
@@ -169,14 +184,14 @@ class Composition implements Gateway {
       if (this.#health.mayTurn(service)) this.#publish(this.#health.turn(service, this.picker.plan(service, at).panic, at))
       this.#check(service, at)
       serve(service)
-      this.#news.trouble(service, this.picker.trouble(service))
+      this.news.trouble(service, this.picker.trouble(service))
     }
-    this.#news.registry(this.registry, at)
+    this.news.registry(this.registry, at)
     this.waiters.check()
   }
 
   #publish (verdict: Verdict | undefined): void {
-    if (verdict !== undefined && !this.#closed) this.#news.judged(verdict)
+    if (verdict !== undefined && !this.#closed) this.news.judged(verdict)
   }
 
   #check (service: Service, at: number): void {
@@ -188,7 +203,7 @@ class Composition implements Gateway {
     // What was cut off says nothing, and nobody waits for a next one.
     if (this.#closed) return
     const at = now()
-    this.#news.checked(task, answer, at)
+    this.news.checked(task, answer, at)
     this.#publish(this.#health.conclude(task, answer, at))
     if (this.#health.isBehind(task.service, at)) this.#check(task.service, at)
     this.waiters.check()
@@ -221,19 +236,6 @@ async function plugin (app: FastifyInstance, options: UpstreamEtcdOptions): Prom
   for (const route of routes) await app.register(child => proxy(child, route, forwarder, upgrades))
   if (page !== false) await app.register(child => inspect(child, parts, upstreams, page), { prefix: page.path })
   await parts.start()
-}
-
-/** Waits for the first listing as long as `start` says, then goes on without it or refuses to. */
-async function synced (parts: Composition, log: FastifyInstance['log']): Promise<void> {
-  const { registry, settings: { start } } = parts
-  const late = (): Error => new SyncError(registry.lastError ?? `nothing heard within ${start.wait} ms`)
-  try {
-    await parts.waiters.until(() => registry.synced, start.wait, late)
-  } catch (error) {
-    if (registry.isReady) return log.warn(error, 'starting by the snapshot file, without the registry')
-    if (start.onFail === 'throw') throw error
-    log.warn(error, 'starting without the registry; its services answer 503 until it can be read')
-  }
 }
 
 /** The plugin. Options that are wrong throw FST_UPSTREAM_BAD_OPTION when it is registered. */

@@ -58,6 +58,7 @@ function everything (): UpstreamEtcdOptions {
     timeouts: { connect: 1, headers: 2, body: 3, total: 4 },
     host: 'peer',
     forwarded: false,
+    debugHeader: true,
     pool: { connections: 1, keepAlive: 1, allowH2: true },
     tls: { rejectUnauthorized: false, ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key'), serverName: 'a' },
     services: { shop: { check: false, retry: false }, other: { outlier: { minRequests: 5 } } },
@@ -89,7 +90,7 @@ t.test('the defaults are those of the contract', async (t) => {
     service: serviceDefaults,
     services: new Map(),
     routes: [],
-    inspect: { path: '/_upstreams', access: 'loopback', open: ['ready'], hooks: {} },
+    inspect: { path: '/_upstreams', access: 'loopback', open: ['ready'], actions: false, hooks: {} },
     statsWindow: 60
   })
 })
@@ -185,7 +186,7 @@ t.test('everything at once', async (t) => {
 t.test('any JSON gives settings or FST_UPSTREAM_BAD_OPTION, never anything else', async (t) => {
   const names = [
     'etcd', 'peers', 'keyPrefix', 'format', 'start', 'inspect', 'statsWindow', 'services', 'routes', 'balancer', 'slowStart', 'slow_start', 'check',
-    'outlier', 'panic', 'timeouts', 'host', 'forwarded', 'pool', 'retry', 'on', 'budget', 'websocket', 'key', 'cert', 'hosts', 'auth', 'tls', 'username', 'password', 'wait', 'interval', 'status', 'prefix',
+    'outlier', 'panic', 'timeouts', 'host', 'forwarded', 'debugHeader', 'debug_header', 'pool', 'retry', 'on', 'budget', 'websocket', 'key', 'cert', 'hosts', 'auth', 'tls', 'username', 'password', 'wait', 'interval', 'status', 'prefix',
     'service', 'methods', 'constraints', 'onRequest', 'path', 'open', 'minWeight', 'min_weight', '__proto__', 'constructor', 'a:1'
   ]
   const leaf = fc.oneof(fc.constantFrom<unknown>(0, 1, 0.5, -1, 5000, true, false, null, '', '/', '/a', 'GET', 'http', 'h:1', 'https://h', 'ready'), fc.string(), fc.double())

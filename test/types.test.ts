@@ -45,7 +45,7 @@ export const good: Options[] = [
   { etcd: '', outlier: { baseEjection: 30000, maxEjection: 300000, maxEjected: 0.5, latencyFactor: 3 } },
   { etcd: '', timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 } },
   { etcd: '', host: 'client' },
-  { etcd: '', host: 'shop.example', forwarded: false },
+  { etcd: '', host: 'shop.example', forwarded: false, debugHeader: true },
   { etcd: '', pool: { connections: 128, keepAlive: 60000, allowH2: true } },
   { etcd: '', retry: { attempts: 2, on: ['connect', 'reset', 'timeout', 503], budget: { ratio: 0.2, perSecond: 10 }, bodyBytes: 65536 } },
   { etcd: '', retry: false, tls: { rejectUnauthorized: false, ca: 'PEM', cert: Buffer.from(''), key: null, serverName: 'a' } },
@@ -57,6 +57,7 @@ export const good: Options[] = [
   { etcd: '', routes: [{ prefix: '/shop', service: 'orders', preHandler: async request => { request.log.info('in') } }] },
   { etcd: '', inspect: false, statsWindow: 3600 },
   { etcd: '', inspect: { path: '/_upstreams', access: 'loopback', open: ['ready'], actions: false } },
+  { etcd: '', inspect: { actions: { authorize: async request => request.headers.authorization === 'x' && { name: 'alice' } } } },
   { etcd: '', inspect: { access: 'all', onRequest: (_request, _reply, done) => { done() } } }
 ]
 
@@ -111,6 +112,8 @@ export const bad: Options[] = [
   // @ts-expect-error a string
   { etcd: '', host: true },
   // @ts-expect-error a boolean
+  { etcd: '', debugHeader: 'x-upstream' },
+  // @ts-expect-error a boolean
   { etcd: '', forwarded: 'yes' },
   // @ts-expect-error unknown name in a group
   { etcd: '', pool: { size: 1 } },
@@ -134,6 +137,10 @@ export const bad: Options[] = [
   { etcd: '', routes: [{ prefix: '/shop', service: 'orders', onRequest: 1 }] },
   // @ts-expect-error loopback or all
   { etcd: '', inspect: { access: 'none' } },
+  // @ts-expect-error somebody has to say who may
+  { etcd: '', inspect: { actions: {} } },
+  // @ts-expect-error false turns them off, true says nothing
+  { etcd: '', inspect: { actions: true } },
   // @ts-expect-error false or an object
   { etcd: '', inspect: true },
   // @ts-expect-error seconds as a number

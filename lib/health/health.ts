@@ -8,7 +8,7 @@ import { release } from './ejection.js'
 import { observe, prove } from './outlier.js'
 import { mayTurn, turn } from './panic.js'
 import { roundsOf } from './rounds.js'
-import { end, enlist, isBehind, start, strike } from './schedule.js'
+import { end, enlist, hurry, isBehind, start, strike } from './schedule.js'
 import { forget, sweep } from './sweep.js'
 import type { Verdict } from './verdict.js'
 
@@ -84,6 +84,11 @@ export class Health {
    */
   due (service: Service, now: number): CheckTask[] {
     return start(service, now + service.rewound, this.#random)
+  }
+
+  /** The peer's next check is due at once. False when there is nothing to check of it. */
+  hurry (service: Service, state: PeerState): boolean {
+    return hurry(service, state)
   }
 
   /** Whether checks were due at `now` and half of those under way have ended: then it is worth to ask what is due again. */

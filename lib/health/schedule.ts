@@ -66,6 +66,22 @@ export function start (service: Service, at: number, random: () => number): Chec
   return tasks
 }
 
+/**
+ * The next check of `state` is due at once, before all others; one that is under way will do. False when there is nothing to
+ * check of it. O(log n).
+ */
+export function hurry (service: Service, state: PeerState): boolean {
+  const { check: settings } = service.settings
+  const rounds = roundsOf(service)
+  if (rounds.queuedFor !== settings) arrange(service, rounds)
+  if (targetOf(state.peer, settings) === undefined) return false
+  const schedule = scheduleOf(state)
+  if (schedule.isRunning) return true
+  schedule.dueAt = -Infinity
+  rounds.queue.add(schedule)
+  return true
+}
+
 /** Whether checks were due at `at` and half of those under way have ended: then it is worth to ask what is due again. */
 export function isBehind (service: Service, at: number): boolean {
   const { check } = service.settings

@@ -62,7 +62,7 @@ export class Forwarder {
       this.#gateway.logger.request(service, CLIENT_CLOSED, 0, now)
       return reply.hijack()
     }
-    const outgoing = new Outgoing(exchange, reply, options, upgrade, now)
+    const outgoing = new Outgoing(exchange, reply, options, upgrade, now, this.#gateway.now)
     this.#account(reply.raw, outgoing)
     const trace = beginTrace(exchange, outgoing.method, request)
     if (trace === null) return this.#send(outgoing, request, reply, options, target)

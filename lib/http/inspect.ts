@@ -1,16 +1,19 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { UnknownServiceError } from '../errors.js'
 import { history } from '../logger/report.js'
 import type { InspectSettings } from '../options.js'
 import { nameOf } from '../picker/balancers/make.js'
 import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
+import { actions } from './actions.js'
+import { asked } from './bad-request.js'
+import { explained, keyOf } from './explain.js'
+import { find } from './find.js'
 import type { Gateway } from './gateway.js'
 import { METRICS_TYPE } from './exposition.js'
 import { metrics } from './metrics.js'
-import { iso, registryStatus, serviceStatus, status } from './status.js'
+import { iso, isoOrNull, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -30,6 +33,11 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
     return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
   })
 
+  app.get<{ Params: { service: string }, Querystring: { key?: unknown } }>('/services/:service/explain', guarded, (request, reply) => {
+    const service = find(gateway, request.params.service)
+    return reply.header('cache-control', 'no-store').send(explained(gateway, service, asked(() => keyOf(request.query.key))))
+  })
+
   app.get<{ Params: { service: string }, Querystring: ReportQuery }>('/services/:service/report', guarded, (request, reply) => {
     const { peer, seconds } = request.query
     const { service } = request.params
@@ -44,6 +52,8 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   app.get('/metrics', settings.open.includes('metrics') ? {} : guarded, (_request, reply) => {
     return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(Readable.from(metrics(gateway)))
   })
+
+  if (settings.actions !== false) await app.register(actions(gateway, guarded, settings.actions))
 
   // Whoever may look sees why; to outsiders it says only whether.
   const open = settings.open.includes('ready')
@@ -72,12 +82,6 @@ function maySee ({ access, hooks }: InspectSettings, request: FastifyRequest): b
   return hooks.onRequest === undefined && (access === 'all' || isLocal(request))
 }
 
-function find ({ store }: Gateway, name: string): Service {
-  const service = store.get(name)
-  if (service === undefined) throw new UnknownServiceError(name)
-  return service
-}
-
 function detail (gateway: Gateway, service: Service) {
   const now = gateway.now()
   const seconds = Math.min(60, gateway.logger.seconds)
@@ -85,7 +89,7 @@ function detail (gateway: Gateway, service: Service) {
     ...serviceStatus(gateway, service, now),
     settings: shown(service.settings),
     history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
-    events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at) }))
+    events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at), ...(event.until !== undefined && { until: isoOrNull(event.until) }) }))
   }
 }
 
@@ -103,15 +107,4 @@ function shown ({ tls, sticky, balancer, hashKey, ...settings }: ServiceSettings
 
 function count (seconds: string | undefined): { seconds?: number } {
   return seconds === undefined ? {} : { seconds: Number(seconds) }
-}
-
-/** What is wrong with an option in code is the caller's fault here too: 400. */
-function asked<T> (question: () => T): T {
-  try {
-    return question()
-  } catch (error) {
-    throw error instanceof Error && 'code' in error && error.code === 'FST_UPSTREAM_BAD_OPTION'
-      ? Object.assign(error, { statusCode: 400 })
-      : error
-  }
 }

@@ -4,6 +4,10 @@ export interface Happening {
   readonly peer: string | null
   readonly event: string
   readonly reason: string | null
+  /** Of actions: what was done, by whom, and until when it lasts (epoch ms; null where it stays). */
+  readonly what?: string
+  readonly by?: string
+  readonly until?: number | null
 }
 
 /** How many happenings of a service are remembered. */

@@ -10,6 +10,17 @@ import type { Journal } from './journal.js'
 /** What somebody should look into. */
 const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
 
+/** What an operator has done to a peer, why, and until when it lasts (epoch ms; null where it stays). */
+export interface Action {
+  readonly at: number
+  readonly service: string
+  readonly peer: string
+  readonly by: string
+  readonly what: string
+  readonly reason: string | null
+  readonly until: number | null
+}
+
 /** Tells the log, the journals of the services, and whoever subscribes to the channels what has happened. */
 export class News {
   readonly #log: FastifyBaseLogger
@@ -51,6 +62,14 @@ export class News {
   /** A check has ended. */
   checked (task: CheckTask, answer: CheckAnswer, at: number): void {
     publishCheck(task, answer, at)
+  }
+
+  /** What somebody has done by hand, and here is the one line about it. */
+  acted (action: Action): void {
+    const { service, peer, by, what, reason, until, at } = action
+    const end = until === null ? '' : `, until ${new Date(until).toISOString()}`
+    this.#log.warn({ action }, `${service} ${peer}: ${what} by ${by}${reason === null ? '' : ` (${reason})`}${end}`)
+    this.#journal.add(service, { at, peer, event: 'action', reason, what, by, until })
   }
 
   /** What is wrong with a balancer of the user's; told when it is another thing than before. */

@@ -6,6 +6,7 @@ import type { Exchange } from '../picker/exchange.js'
 import { whyNot, type Answered, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
 import type { Trace } from '../picker/tracing.js'
 import { unparsed, writtenBody, type Written } from './body.js'
+import { DEBUG_HEADER, debugHeader } from './debug-header.js'
 import type { ForwardingOptions } from './forwarding-options.js'
 import { lowered, passedOn } from './headers.js'
 import { setCookie } from './sticky.js'
@@ -37,19 +38,21 @@ export class Outgoing implements Forwarding {
   readonly previous: Outgoing | undefined
   readonly #reply: FastifyReply
   readonly #options: ForwardingOptions
+  readonly #now: () => number
   #written: Written | null = null
 
-  constructor (exchange: Exchange, reply: FastifyReply, options: ForwardingOptions, upgrade: Upgrade | null, startedAt: number) {
+  constructor (exchange: Exchange, reply: FastifyReply, options: ForwardingOptions, upgrade: Upgrade | null, startedAt: number, now: () => number) {
     const { raw, request }: { raw: Raw, request: FastifyRequest } = reply
     this.exchange = exchange
     this.startedAt = startedAt
     this.method = request.raw.method ?? 'GET'
     this.client = raw
     this.asStream = options.onResponse !== undefined
-    this.upgrade = upgrade
+    this.upgrade = upgrade !== null && exchange.settings.debugHeader ? this.#telling(upgrade) : upgrade
     this.previous = raw[OUTGOING]
     this.#reply = reply
     this.#options = options
+    this.#now = now
   }
 
   /** Takes the request's body. Returns why it cannot be sent, or null. */
@@ -84,6 +87,7 @@ export class Outgoing implements Forwarding {
     if (reply.sent) return this.answer?.discard()
     for (const name in headers) reply.header(name, headers[name])
     reply.code(statusCode)
+    if (this.exchange.settings.debugHeader) reply.header(DEBUG_HEADER, this.#debug(statusCode))
     this.keep(statusCode)
     const { onResponse } = this.#options
     if (onResponse === undefined || !(body instanceof Readable)) reply.send(body)
@@ -101,7 +105,20 @@ export class Outgoing implements Forwarding {
   failed (error: Error & { statusCode?: number }): void {
     this.trace?.failed(error)
     if (this.#reply.sent) return
+    if (this.exchange.settings.debugHeader) this.#reply.header(DEBUG_HEADER, this.#debug(null))
     this.#reply.send(error.statusCode === undefined ? new ResetError(this.exchange.service.name, { cause: error }) : error)
+  }
+
+  #debug (statusCode: number | null): string {
+    return debugHeader(this.exchange.upstream, statusCode, this.#now() - this.startedAt)
+  }
+
+  /** A 101 has its fields by another way. */
+  #telling (upgrade: Upgrade): Upgrade {
+    return {
+      protocol: upgrade.protocol,
+      accept: (protocol, fields) => upgrade.accept(protocol, { ...fields, [DEBUG_HEADER]: this.#debug(101) })
+    }
   }
 
   /**

@@ -165,11 +165,13 @@ export function iso (ms: number): string {
   return new Date(ms).toISOString()
 }
 
-function isoOrNull (ms: number | null): string | null {
+/** The same where there may be none. */
+export function isoOrNull (ms: number | null): string | null {
   return ms === null ? null : iso(ms)
 }
 
-function rounded (value: number): number {
+/** To three places, as every share and figure is told. */
+export function rounded (value: number): number {
   return Math.round(value * 1000) / 1000
 }
 

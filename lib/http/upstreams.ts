@@ -12,9 +12,8 @@ import { publicPick, type PublicPick } from './public-pick.js'
 import { show, showAll, type Shown, type ShownService } from './show.js'
 import { status } from './status.js'
 import type { Waiters } from './waiters.js'
+import { OVERRIDE_FOR } from './wish.js'
 
-/** How long an operator's override lasts unless said otherwise (ms). */
-const OVERRIDE_FOR = 15 * 60_000
 const LONGEST = 2 ** 31 - 1
 
 declare module 'fastify' {
@@ -94,7 +93,7 @@ export class Upstreams {
     this.#gateway.changed()
   }
 
-  /** Ends cutdown and drain of a peer. */
+  /** Ends cutdown and drain of a peer, and what actions have set here. */
   recover (service: string, peerId: string): void {
     const known = this.#known(service)
     overrides.recover(known, this.#peer(known, peerId))

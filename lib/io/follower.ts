@@ -1,5 +1,6 @@
+import type { Peer } from '../store/peer.js'
 import type { Registry } from '../syncer/registry.js'
-import type { Feed, Slices, Source } from '../syncer/source.js'
+import type { Entry, Feed, Slices, Source } from '../syncer/source.js'
 import type { Change, Syncer } from '../syncer/syncer.js'
 import { now } from './clock.js'
 import type { SnapshotFile } from './snapshot-file.js'
@@ -64,6 +65,11 @@ export class Follower {
   /** Finds out whether the registry as of `revision` is applied; `syncer.reached` will tell. */
   ask (revision: bigint): void {
     this.#source.ask(revision)
+  }
+
+  /** Changes a key at the registry itself: `Source.amend`. */
+  async amend (peer: Peer, edit: (entry: Entry) => string): Promise<bigint> {
+    return await this.#source.amend(peer, edit)
   }
 
   async close (): Promise<void> {

@@ -1,4 +1,5 @@
 import { BadOptionError } from '../errors.js'
+import { Refusal } from '../syncer/refusal.js'
 import type { Entry, Feed, Source } from '../syncer/source.js'
 import { now } from './clock.js'
 
@@ -28,6 +29,10 @@ export class StaticSource implements Source {
 
   /** There are no revisions. */
   ask (): void {}
+
+  async amend (): Promise<never> {
+    throw new Refusal('the registry is given in code, where peers have to be changed')
+  }
 
   async close (): Promise<void> {}
 }

@@ -52,12 +52,6 @@ export const boolean: Read<boolean> = (value, path) => {
   return value
 }
 
-/** What comes with a later release: may be turned off, and that says nothing. */
-export const onlyFalse: Read<false> = (value, path) => {
-  if (value !== false) throw new BadOptionError(path, 'false', value)
-  return value
-}
-
 /** Text that fits the pattern. */
 export function text (pattern: RegExp, expected: string): Read<string> {
   return (value, path) => {

@@ -53,6 +53,7 @@ export const serviceDefaults: ServiceSettings = Object.freeze({
   timeouts: Object.freeze({ connect: 1000, headers: 30000, body: 30000, total: 60000 }),
   host: 'client',
   forwarded: true,
+  debugHeader: false,
   pool: Object.freeze({ connections: 128, keepAlive: 60000, allowH2: false }),
   tls: defaultTls
 })
@@ -130,6 +131,7 @@ const service: Checks<ServiceSettings> = {
   timeouts: fields(timeouts),
   host: text(/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i, '"client", "peer" or a host with or without a port'),
   forwarded: boolean,
+  debugHeader: boolean,
   pool: fields(pool),
   tls
 }

@@ -55,11 +55,18 @@ export interface RouteSettings {
   readonly hooks: RouteHooks
 }
 
+/** Who may change anything by HTTP: what `authorize` gives, if not nothing, says who it is. */
+export interface ActionSettings {
+  readonly authorize: (request: FastifyRequest) => unknown
+}
+
 export interface InspectSettings {
   readonly path: string
   readonly access: 'loopback' | 'all'
   /** Routes that anyone may read. */
   readonly open: ReadonlyArray<'ready' | 'metrics'>
+  /** The routes that change something, or that there are none. */
+  readonly actions: ActionSettings | false
   readonly hooks: RouteHooks
 }
 

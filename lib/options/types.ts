@@ -150,6 +150,8 @@ export interface ServiceOptions {
   host?: string
   /** Whether X-Forwarded-For, -Proto and -Host are appended. Default true. */
   forwarded?: boolean
+  /** Whether responses say by `x-upstream: service/peer; attempts=2; ms=14` where they come from. Default false. */
+  debugHeader?: boolean
   /** Connections per peer, how long an idle one is kept, and whether HTTP/2 may be spoken. Default `{ connections: 128, keepAlive: 60000, allowH2: false }`. */
   pool?: { connections?: number, keepAlive?: number, allowH2?: boolean }
   /** Towards peers with the scheme `https`. */
@@ -180,8 +182,11 @@ export interface InspectOptions extends RouteHooks {
   access?: 'loopback' | 'all'
   /** Routes that anyone may read. Default `['ready']`. */
   open?: ReadonlyArray<'ready' | 'metrics'>
-  /** Only `false` for now. */
-  actions?: false
+  /**
+   * Whether peers can be drained, taken down, weighed and checked by PATCH. `authorize` is asked each time: nothing, or what it
+   * throws, refuses (403); a name, or an object with a `name`, says in the log and the events who it was. Default `false`.
+   */
+  actions?: false | { authorize: (request: FastifyRequest) => unknown }
 }
 
 /** How to reach etcd. */

@@ -196,7 +196,7 @@ function isCandidate (plan: Plan, service: Service, state: PeerState): boolean {
 }
 
 /** Of those who asked to be left alone, one of the lowest level; within it, who has the least to do for its weight. */
-function rescuer (reserve: readonly Candidate[], zone: string | null, mayTake: MayTake | undefined): PeerState | undefined {
+export function rescuer (reserve: readonly Candidate[], zone: string | null, mayTake: MayTake | undefined): PeerState | undefined {
   let best: Candidate | undefined
   for (const candidate of reserve) {
     if (mayTake?.(candidate.state) === false) continue

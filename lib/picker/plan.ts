@@ -158,7 +158,7 @@ function candidate (state: PeerState): Candidate {
 
 /** Weight after slow start and overrides, of a peer in rotation; above 0, however small its factors are. */
 export function effectiveWeight (state: PeerState): number {
-  return Math.max(Number.MIN_VALUE, (state.reportedWeight ?? state.peer.weight) * state.ramp * (state.cutdown?.share ?? 1))
+  return Math.max(Number.MIN_VALUE, (state.weighed?.weight ?? state.reportedWeight ?? state.peer.weight) * state.ramp * (state.cutdown?.share ?? 1))
 }
 
 /**

@@ -34,6 +34,7 @@ function rewind (state: PeerState, back: (at: number) => number): void {
   state.spared = moved(state.spared, back)
   state.cutdown = moved(state.cutdown, back)
   state.drain = moved(state.drain, back)
+  state.weighed = moved(state.weighed, back)
 }
 
 /** What it was, begun when `back` says and as long as before. */

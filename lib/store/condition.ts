@@ -25,7 +25,7 @@ const DEGRADED_AFTER = 2
 
 /** Do the registry and the operator want it to take requests? Health has no say in this. */
 export function inRotation (state: PeerState): boolean {
-  return state.peer.status === 'up' && state.peer.weight > 0 && state.drain === null && state.cutdown?.share !== 0
+  return state.peer.status === 'up' && (state.weighed ?? state.peer).weight > 0 && state.drain === null && state.cutdown?.share !== 0
 }
 
 /** Has health no objection? */
@@ -53,10 +53,12 @@ type As = (word: PeerWord, why: Reason | string | null) => Condition
 function purposeOf (state: PeerState, as: As): Condition | undefined {
   const { status, weight } = state.peer
   const since = state.registeredAt
+  if (state.drain?.isDown === true) return as('maintenance', state.drain)
   if (status === 'drain') return as('draining', { reason: 'the registry says drain', since, until: null })
   if (status !== 'up') return as('maintenance', { reason: `the registry says ${status}`, since, until: null })
   if (state.drain !== null) return as('draining', state.drain)
-  if (weight === 0) return as('draining', { reason: 'weight 0 takes no new requests', since, until: null })
+  if (state.weighed?.weight === 0) return as('draining', state.weighed)
+  if (weight === 0 && state.weighed === null) return as('draining', { reason: 'weight 0 takes no new requests', since, until: null })
   if (state.cutdown?.share === 0) return as('draining', { ...state.cutdown, reason: 'cut down to 0' })
   return undefined
 }

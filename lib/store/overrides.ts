@@ -14,16 +14,30 @@ export function cutdown (service: Service, state: PeerState, share: number, now:
 }
 
 /** Gives the peer no new requests until `until`. */
-export function drain (service: Service, state: PeerState, now: number, until: number): void {
-  state.drain = { reason: 'drained by an operator', since: now, until }
+export function drain (service: Service, state: PeerState, now: number, until: number, reason = 'drained by an operator'): void {
+  state.drain = { reason, since: now, until }
   service.overriddenUntil = Math.min(service.overriddenUntil, until)
   service.touch()
 }
 
-/** Ends both overrides. */
+/** The same by another word: the peer shows as down on purpose, not as draining. */
+export function takeDown (service: Service, state: PeerState, now: number, until: number, reason: string): void {
+  drain(service, state, now, until, reason)
+  state.drain = { reason, since: now, until, isDown: true }
+}
+
+/** Gives the peer `weight` in place of the registry's, and of what load reports come to, until `until`. */
+export function weigh (service: Service, state: PeerState, weight: number, now: number, until: number, reason: string): void {
+  state.weighed = { weight, reason, since: now, until }
+  service.overriddenUntil = Math.min(service.overriddenUntil, until)
+  service.touch()
+}
+
+/** Ends all overrides of the peer. */
 export function recover (service: Service, state: PeerState): void {
   state.cutdown = null
   state.drain = null
+  state.weighed = null
   service.touch()
 }
 
@@ -38,6 +52,10 @@ export function expire (service: Service, now: number): void {
     }
     if (isOver(service, state.drain, now)) {
       state.drain = null
+      service.touch()
+    }
+    if (isOver(service, state.weighed, now)) {
+      state.weighed = null
       service.touch()
     }
   }

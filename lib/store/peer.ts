@@ -78,6 +78,18 @@ export interface LoadReport {
   readonly since: number
 }
 
+/** An operator's word that the peer is to take no new requests. */
+export interface Drain extends Reason {
+  /** The operator calls it down, which has the word of the registry's `down`. */
+  readonly isDown?: boolean
+}
+
+/** A weight in place of the registry's, on this gateway, for a while. */
+export interface Weighed extends Reason {
+  readonly weight: number
+  readonly until: number
+}
+
 /** A share of a peer's weight, on this gateway, for a while. */
 export interface Cutdown {
   readonly share: number
@@ -161,7 +173,9 @@ export class PeerState {
   /** Operator. */
   cutdown: Cutdown | null = null
   /** Operator. */
-  drain: Reason | null = null
+  drain: Drain | null = null
+  /** Operator. */
+  weighed: Weighed | null = null
 
   /** The logger's, health's and the transport's own records, made on first use; they know their own by `instanceof`. */
   statistics: object | null = null

@@ -119,6 +119,8 @@ export interface ServiceSettings {
   /** `'client'`, `'peer'`, or a literal Host header. */
   readonly host: string
   readonly forwarded: boolean
+  /** Whether responses say which peer they come from. */
+  readonly debugHeader: boolean
   readonly pool: PoolSettings
   readonly tls: TlsSettings
 }

@@ -3,6 +3,8 @@
  * decodes and applies, and neither knows the other's insides.
  */
 
+import type { Peer } from '../store/peer.js'
+
 /** One key of the registry. A value over 64 KiB comes as `''` with its true `size` in bytes. */
 export interface Entry {
   readonly key: string
@@ -94,6 +96,11 @@ export interface Source {
   start: (feed: Feed) => void
   /** Asks whether the registry as of `revision` is applied; the answer comes by the feed, and nothing comes of it when it is away. */
   ask: (revision: bigint) => void
+  /**
+   * Puts what `edit` makes of the key that `peer` was read from, unless that has changed since; its lease stays. Resolves with
+   * the revision. Rejects with a `Refusal`, such as `edit` throws, or with `Unreachable`: then it may have been put or not.
+   */
+  amend: (peer: Pick<Peer, 'key' | 'modRevision'>, edit: (entry: Entry) => string) => Promise<bigint>
   /** Ends everything it holds open, within a bound. */
   close: () => Promise<void>
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { CheckTask } from '../../lib/health/checks.js'
 import type { CheckSettings } from '../../lib/store/settings.js'
-import { checks, seeded, T0, tally, World } from '../fixtures/pure.js'
+import { checks, seeded, settings, T0, tally, World } from '../fixtures/pure.js'
 
 function worldOf (peers: number, fields: Partial<CheckSettings> = {}, random?: () => number): World {
   const world = new World({ check: checks({ path: '/health', ...fields }) }, random)
@@ -122,4 +122,30 @@ t.test('checks turned off are not due; turned on again they are at once', async 
   t.equal(world.due().length, 2)
   world.service.configure({ ...settings, check: checks({ path: '/health', concurrency: 1 }) }, true)
   t.same(world.due(), [], 'nor when fewer may run than are under way')
+})
+
+t.test('who is hurried is due at once, before all others, and only once', async t => {
+  const world = worldOf(3, { interval: 1000, jitter: 0, concurrency: 1 })
+  run(world, 2000, 0)
+  t.same(world.due(), [], 'nobody is due')
+  t.equal(world.health.hurry(world.service, world.state('p1')), true)
+  const [task, ...others] = world.due()
+  t.same([task?.peer.id, others], ['p1', []])
+  t.equal(world.health.hurry(world.service, world.state('p1')), true, 'the one under way will do')
+  t.equal(world.health.hurry(world.service, world.state('p2')), true)
+  t.same(world.due(), [], 'there is no room')
+  if (task === undefined) throw new Error('no task')
+  world.conclude(task, true)
+  t.same(world.due().map(({ peer }) => peer.id), ['p2'])
+})
+
+t.test('who has nothing to check cannot be hurried; other settings count at once', async t => {
+  const world = new World({ check: checks() })
+  world.put('p')
+  t.equal(world.health.hurry(world.service, world.state('p')), false)
+  world.service.configure(settings({ check: checks({ path: '/up' }) }), true)
+  t.equal(world.health.hurry(world.service, world.state('p')), true)
+  t.match(world.due(), [{ path: '/up' }])
+  world.service.configure(settings({ check: false }), true)
+  t.equal(world.health.hurry(world.service, world.state('p')), false)
 })

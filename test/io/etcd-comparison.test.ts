@@ -15,7 +15,7 @@ async function follow (t: Parameters<typeof startEtcd>[0], etcd: TestEtcd, tampe
   const registry = new Registry('etcd')
   const source = new EtcdSource({ hosts: [etcd.endpoint], auth: null, tls: null, timeout: 2000 }, '/services/', 300)
   const told: string[] = []
-  const tampered = { start: (feed: Feed) => source.start(tamper(feed)), ask: () => {}, close: async () => await source.close() }
+  const tampered = { start: (feed: Feed) => source.start(tamper(feed)), ask: () => {}, amend: async () => await Promise.reject(new Error()), close: async () => await source.close() }
   const log = (_first: object | string, text?: string): void => { told.push(text ?? '') }
   const follower = new Follower(world.syncer, registry, tampered, null, '/services/', { changed: () => {}, told: () => {}, log: { info: () => {}, warn: log, error: log } })
   follower.start()

@@ -2,7 +2,7 @@ import t from 'tap'
 import { errors } from '../../lib/errors.js'
 import { readOptions, type InspectSettings } from '../../lib/options.js'
 
-const defaults = { path: '/_upstreams', access: 'loopback', open: ['ready'], hooks: {} }
+const defaults = { path: '/_upstreams', access: 'loopback', open: ['ready'], actions: false, hooks: {} }
 
 function read (inspect: unknown): InspectSettings | false {
   return readOptions({ peers: {}, inspect }).inspect
@@ -32,6 +32,10 @@ t.test('good values', async (t) => {
     [{ open: ['metrics', 'ready'] }, { ...defaults, open: ['metrics', 'ready'] }]
   ]
   for (const [given, expected] of rows) t.strictSame(read(given), expected)
+  const authorize = (): boolean => true
+  const { actions } = read({ actions: { authorize } }) as InspectSettings
+  t.strictSame(actions, { authorize })
+  t.ok(Object.isFrozen(actions))
   t.strictSame(read({ onSend: hook }), { ...defaults, hooks: { onSend: hook } })
 })
 
@@ -60,7 +64,12 @@ t.test('bad values', async (t) => {
     [{ access: 'any' }, 'option "inspect.access" must be "loopback" or "all", got "any"'],
     [{ open: 'ready' }, 'option "inspect.open" must be a list of "ready" or "metrics", got "ready"'],
     [{ open: ['events'] }, 'option "inspect.open[0]" must be "ready" or "metrics", got "events"'],
-    [{ actions: { authorize () {} } }, 'option "inspect.actions" must be false, got {"authorize":[function]}'],
+    [{ actions: true }, 'option "inspect.actions" must be false or { authorize (request) }, got true'],
+    [{ actions: null }, 'option "inspect.actions" must be false or { authorize (request) }, got null'],
+    [{ actions: () => true }, 'option "inspect.actions" must be false or { authorize (request) }, got [function]'],
+    [{ actions: {} }, 'option "inspect.actions.authorize" must be a function of the request, got undefined'],
+    [{ actions: { authorize: true } }, 'option "inspect.actions.authorize" must be a function of the request, got true'],
+    [{ actions: { authorise () {} } }, 'unknown option "inspect.actions.authorise", did you mean "inspect.actions.authorize"?'],
     [{ onRequest: true }, 'option "inspect.onRequest" must be a function or a list of functions, got true'],
     [{ acess: 'all' }, 'unknown option "inspect.acess", did you mean "inspect.access"?']
   ]

@@ -78,6 +78,7 @@ t.test('the defaults are those of the contract', async (t) => {
     timeouts: { connect: 1000, headers: 30000, body: 30000, total: 60000 },
     host: 'client',
     forwarded: true,
+    debugHeader: false,
     pool: { connections: 128, keepAlive: 60000, allowH2: false },
     tls: { rejectUnauthorized: true, ca: null, cert: null, key: null, serverName: null }
   })
@@ -106,7 +107,7 @@ t.test('good values', async (t) => {
     ['outlier.latencyFactor', false, 0], ['outlier.latencyFactor', 1.001], ['outlier.latencyFactor', 1000],
     ['panic', 0], ['panic', 1], ['timeouts.total', 2147483647],
     ['host', 'client'], ['host', 'peer'], ['host', 'shop.example.com'], ['host', 'shop.example.com:8080'], ['host', '[::1]:80'], ['host', '10.0.0.1'],
-    ['forwarded', false], ['forwarded', true], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1],
+    ['forwarded', false], ['forwarded', true], ['debugHeader', true], ['debugHeader', false], ['pool.connections', 1], ['pool.connections', 100000], ['pool.keepAlive', 1],
     ['pool.allowH2', true], ['pool.allowH2', false],
     ['retry', false], ['retry.attempts', 0], ['retry.attempts', 10], ['retry.on', []], ['retry.on', ['timeout', 'reset', 'connect']], ['retry.on', [400, 599, 'reset']],
     ['retry.budget', { ratio: 0, perSecond: 0 }], ['retry.budget', { ratio: 10, perSecond: 1000000 }], ['retry.budget', { ratio: 0.5 }, { ratio: 0.5, perSecond: 10 }],
@@ -155,6 +156,7 @@ t.test('bad values are named with what is allowed', async (t) => {
     ['timeouts', 'an object', [false, 1000, []]],
     ['host', HOST, ['', 'a b', 'a/b', 'a\r\nx: y', 'http://a', 'user@a', 'a:port', true, null]],
     ['forwarded', 'true or false', ['true', 1, null]],
+    ['debugHeader', 'true or false', ['true', 1, null]],
     ['pool', 'an object', [false, 5]],
     ['pool.connections', 'an integer from 1 to 100000', [0, 100001, 1.5, Infinity]],
     ['pool.allowH2', 'true or false', ['true', 1, null]],
@@ -229,7 +231,7 @@ t.test('unknown names', async (t) => {
   for (const [raw, message] of rows) t.equal(refusal(raw), message)
   for (const name of ['etcd', 'routes', 'zone', 'constructor', '__proto__', 'toString', 'z'.repeat(99999)]) {
     const message = refusal(JSON.parse(`{"${name}":{}}`))
-    t.match(message, /^unknown option ".*", known: balancer, hashKey, sticky, loadReports, slowStart, check, outlier, panic, limits, retry, timeouts, host, forwarded, pool, tls$/)
+    t.match(message, /^unknown option ".*", known: balancer, hashKey, sticky, loadReports, slowStart, check, outlier, panic, limits, retry, timeouts, host, forwarded, debugHeader, pool, tls$/)
     t.ok(message.length < 250)
   }
 })

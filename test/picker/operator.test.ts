@@ -1,5 +1,6 @@
 import t from 'tap'
-import { cutdown, drain, expire, recover } from '../../lib/store/overrides.js'
+import { cutdown, drain, expire, recover, takeDown, weigh } from '../../lib/store/overrides.js'
+import { effectiveWeight } from '../../lib/picker/plan.js'
 import { seeded, tally, World } from '../fixtures/pure.js'
 
 function worldOf (): World {
@@ -60,6 +61,54 @@ t.test('drain gives it no new requests, recover ends both', async t => {
   recover(world.service, world.state('a'))
   t.same([world.state('a').drain, world.state('a').cutdown], [null, null])
   t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
+})
+
+t.test('a weight takes the place of the registry\'s, of 0 too, and of what load reports come to', async t => {
+  const world = worldOf()
+  const { service } = world
+  weigh(service, world.state('a'), 15, world.now, world.now + 1000, 'weight 15 by me')
+  t.same(tally(world.order(20)), new Map([['a', 15], ['b', 5]]))
+  world.put('a', { weight: 0 })
+  t.same(tally(world.order(20)), new Map([['a', 15], ['b', 5]]), 'whatever the registry says meanwhile')
+  world.state('a').reportedWeight = 100
+  t.equal(effectiveWeight(world.state('a')), 15)
+  cutdown(service, world.state('a'), 1 / 3, world.now, world.now + 1000)
+  t.same(tally(world.order(20)), new Map([['a', 10], ['b', 10]]), 'a share is a share of it')
+  weigh(service, world.state('b'), 0, world.now, world.now + 1000, 'weight 0 by me')
+  t.same(new Set(world.order(10)), new Set(['a']))
+  expire(service, world.now + 999)
+  t.not(world.state('b').weighed, null)
+  expire(service, world.now + 1000)
+  t.same([world.state('a').weighed, world.state('b').weighed], [null, null])
+  t.same(new Set(world.order(10)), new Set(['b']), 'the registry\'s 0 counts again')
+})
+
+t.test('down is a drain by another word, and recover ends every override', async t => {
+  const world = worldOf()
+  const { service } = world
+  takeDown(service, world.state('a'), world.now, world.now + 1000, 'set down by me')
+  weigh(service, world.state('a'), 7, world.now, world.now + 1000, 'weight 7 by me')
+  t.same(new Set(world.order(10)), new Set(['b']))
+  t.same(world.state('a').drain, { reason: 'set down by me', since: world.now, until: world.now + 1000, isDown: true })
+  recover(service, world.state('a'))
+  t.same([world.state('a').drain, world.state('a').weighed], [null, null])
+  takeDown(service, world.state('a'), world.now, world.now + 1000, 'set down by me')
+  drain(service, world.state('a'), world.now, world.now + 2000)
+  t.same(world.state('a').drain, { reason: 'drained by an operator', since: world.now, until: world.now + 2000 }, 'the later word counts')
+  takeDown(service, world.state('a'), world.now, world.now + 1000, 'set down by me')
+  expire(service, world.now + 1000)
+  t.same(tally(world.order(10)), new Map([['a', 5], ['b', 5]]))
+})
+
+t.test('a weight lasts as long when the clock goes back', async t => {
+  const world = worldOf()
+  weigh(world.service, world.state('a'), 0, world.now, world.now + 60_000, 'weight 0 by me')
+  world.wait(10_000)
+  world.wait(-1_000_000)
+  world.wait(49_999)
+  t.not(world.state('a').weighed, null)
+  world.wait(1)
+  t.equal(world.state('a').weighed, null)
 })
 
 t.test('each override ends at its own time, to the millisecond', async t => {

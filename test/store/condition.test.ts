@@ -21,6 +21,15 @@ interface Cause {
 const check = (ok: boolean, streak: number) => ({ at: T0, ok, status: ok ? 200 : 500, ms: 1, error: ok ? null : 'GET / answered 500', streak })
 
 const CAUSES: Cause[] = [
+  {
+    what: 'taken down here',
+    word: 'maintenance',
+    eligible: false,
+    reason: 'set down by alice: new disk',
+    since: SINCE,
+    until: UNTIL,
+    set: state => { state.drain = { reason: 'set down by alice: new disk', since: SINCE, until: UNTIL, isDown: true } }
+  },
   { what: 'set to drain', word: 'draining', eligible: false, reason: 'the registry says drain', since: SINCE, until: null, peer: { status: 'drain' } },
   { what: 'set down', word: 'maintenance', eligible: false, reason: 'the registry says down', since: SINCE, until: null, peer: { status: 'down' } },
   { what: 'another word', word: 'maintenance', eligible: false, reason: 'the registry says canary', since: SINCE, until: null, peer: { status: 'canary' } },
@@ -34,6 +43,15 @@ const CAUSES: Cause[] = [
     set: state => { state.drain = { reason: 'drained by an operator', since: SINCE, until: UNTIL } }
   },
   { what: 'weight 0', word: 'draining', eligible: false, reason: 'weight 0 takes no new requests', since: SINCE, until: null, peer: { weight: 0 } },
+  {
+    what: 'weighed 0 here',
+    word: 'draining',
+    eligible: false,
+    reason: 'weight 0 by alice',
+    since: SINCE,
+    until: UNTIL,
+    set: state => { state.weighed = { weight: 0, reason: 'weight 0 by alice', since: SINCE, until: UNTIL } }
+  },
   {
     what: 'cut down to 0',
     word: 'draining',
@@ -149,7 +167,8 @@ t.test('of two causes the higher word counts, and either can make it ineligible'
       const clash = (a.peer?.status !== undefined && b.peer?.status !== undefined) || [a, b].filter(({ reason }) => /5 requests/.test(String(reason))).length > 1
       const both = [a, b].some(({ what }) => what === 'not checked yet') && [a, b].some(({ what }) => what === 'checks failed' || what === 'checks pass')
       const checked = [a, b].every(({ what }) => /^checks/.test(what))
-      if (clash || both || checked) continue
+      const drained = [a, b].every(({ what }) => what === 'drained here' || what === 'taken down here')
+      if (clash || both || checked || drained) continue
       const higher = order.indexOf(a.word) <= order.indexOf(b.word) ? a : b
       const { state, eligible } = conditionOf(stateWith(a, b))
       t.equal(state, higher.word, `${a.what} and ${b.what}`)
@@ -178,6 +197,12 @@ t.test('the three questions', async t => {
   t.same(answers('weight 0'), [false, true, false])
   t.same(answers('drained here'), [false, true, false])
   t.same(answers('cut down to 0'), [false, true, false])
+  t.same(answers('taken down here'), [false, true, false])
+  t.same(answers('weighed 0 here'), [false, true, false])
+  const weighed = stateWith(...CAUSES.filter(({ what }) => what === 'weight 0'))
+  weighed.weighed = { weight: 2, reason: 'weight 2 by alice', since: SINCE, until: UNTIL }
+  t.ok(isEligible(weighed), 'the operator\'s weight counts in place of the registry\'s 0')
+  t.match(conditionOf(weighed), { state: 'unknown', reason: null })
   t.same(answers('checks failed'), [true, false, false])
   t.same(answers('ejected'), [true, false, false])
   t.same(answers('half-open'), [true, false, true])

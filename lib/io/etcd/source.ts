@@ -1,6 +1,9 @@
 import type { EtcdSettings } from '../../options.js'
-import type { Feed, ResyncReason, Source } from '../../syncer/source.js'
+import type { Peer } from '../../store/peer.js'
+import { Refusal, Unreachable } from '../../syncer/refusal.js'
+import type { Entry, Feed, ResyncReason, Source } from '../../syncer/source.js'
 import { now } from '../clock.js'
+import { amend } from './amend.js'
 import { connect, type EtcdClients } from './clients.js'
 import { list, Pages } from './listing.js'
 import { Questions } from './questions.js'
@@ -60,6 +63,14 @@ export class EtcdSource implements Source {
     // Without a watch, or with another one, what is held may be about to change as a whole; and a new one begins with a question.
     const watch = this.#watch
     if (watch !== null && this.#feed !== null) this.#questions.seek(revision, this.#feed, () => watch === this.#watch)
+  }
+
+  async amend (peer: Pick<Peer, 'key' | 'modRevision'>, edit: (entry: Entry) => string): Promise<bigint> {
+    return await amend(this.#clients.calls, this.#prefix, peer, edit).catch((error: unknown) => {
+      if (error instanceof Refusal) throw error
+      if (String(error).includes('permission denied')) throw new Refusal(`etcd (${this.#hosts}) does not let this gateway write the key: its role may only read`)
+      throw new Unreachable(sentenceOf(error, this.#hosts))
+    })
   }
 
   async close (): Promise<void> {

@@ -47,6 +47,13 @@ export class Deadlines {
     return place
   }
 
+  /** Who would be next of those that `mayTake` allows, -1 for nobody, and after how many picks of all each would have its turn. */
+  ahead (states: readonly PeerState[], mayTake?: MayTake): { next: number, waits: Float64Array } {
+    const { first, keys } = this.#heap
+    const now = keys[first] ?? 0
+    return { next: mayTake === undefined ? first : this.#heap.firstOf(states, mayTake), waits: keys.map(key => (key - now) * this.#total) }
+  }
+
   /** How many turns `place` waits for its next one. */
   due (place: number): number {
     const weight = this.#weights[place] as number

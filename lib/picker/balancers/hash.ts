@@ -1,5 +1,5 @@
 import { identityOf, type PeerState } from '../../store/peer.js'
-import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import type { Balancer, Candidate, Explained, MayTake } from '../balancer.js'
 import { maglev, type Preference } from './maglev.js'
 import { textHash } from './text-hash.js'
 
@@ -64,6 +64,22 @@ export class Hash implements Balancer {
       if (++slot === length) slot = 0
     }
     return this.#leastBusy(mayTake)
+  }
+
+  explain (_candidates: readonly Candidate[], now: number, key: string | null, mayTake?: MayTake): Explained {
+    const weighs = new Map(this.#states.map((state, place) => [state, BOUND * (this.#inflight + 1) * (this.#shares[place] as number)]))
+    // With a key nothing is left to chance.
+    return { by: 'room', weighs, next: key === null ? null : this.pick(now, key, mayTake) ?? null, order: key === null ? null : this.#orderOf(key) }
+  }
+
+  /** Who has the slots from that of the key on, each once. */
+  #orderOf (key: string): PeerState[] {
+    const { length } = this.#table
+    const first = Math.floor(textHash(key, 0) / 0x100000000 * length)
+    const places = new Set<number>()
+    // Some weights are too small for a slot: of those none is found.
+    for (let i = 0; i < length && places.size < this.#states.length; i++) places.add(this.#table[(first + i) % length] as number)
+    return [...places].map(place => this.#states[place] as PeerState)
   }
 
   opened (state: PeerState): void {

@@ -1,5 +1,5 @@
 import type { PeerState } from '../../store/peer.js'
-import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import type { Balancer, Candidate, Explained, MayTake } from '../balancer.js'
 import { PlaceHeap } from './heap.js'
 import { weightsOf } from './weights.js'
 
@@ -36,6 +36,12 @@ export class LeastRequests implements Balancer {
     const states = this.#states
     if (mayTake === undefined) return states[this.#heap.first]
     return states[this.#heap.firstOf(states, mayTake)]
+  }
+
+  explain (candidates: readonly Candidate[], now: number, key: string | null, mayTake?: MayTake): Explained {
+    const weighs = new Map(candidates.map(({ state, weight }) => [state, (state.inflight + 1) / weight]))
+    // A pick that is not opened changes nothing.
+    return { by: 'load', weighs, next: this.pick(now, key, mayTake) ?? null, order: null }
   }
 
   opened (state: PeerState): void {

@@ -1,6 +1,6 @@
 import type { Outcome } from '../../logger/outcome.js'
 import type { PeerState } from '../../store/peer.js'
-import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import type { Balancer, Candidate, Explained, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
 import { Chance } from './chance.js'
 import { weightsOf } from './weights.js'
@@ -61,6 +61,14 @@ export class P2cEwma implements Balancer {
     return this.#better(one, other, now)
   }
 
+  explain (candidates: readonly Candidate[], now: number): Explained {
+    const weighs = new Map(candidates.map(({ state, weight }) => {
+      const latency = state.latencyAt === 0 ? this.#usual : state.latency * left(Math.max(0, now - state.latencyAt))
+      return [state, Math.max(latency, LEAST) * (state.inflight + 1) / weight]
+    }))
+    return { by: 'cost', weighs, next: null, order: null }
+  }
+
   closed (state: PeerState, outcome: Outcome, now: number): void {
     const took = outcome.ttfb ?? outcome.ms
     const kept = fade(state, now)
@@ -117,13 +125,15 @@ function note (state: PeerState, latency: number, now: number): void {
   state.latencyAt = now
 }
 
-/**
- * What is left of a latency: e^(-age / decay) as (1 - age / decay / 16)^16. When the clock has gone back, ages count from
- * there: what was slow would be left alone until it has caught up.
- */
+/** What is left of a latency. When the clock has gone back, ages count from there: what was slow would be left alone until it has caught up. */
 function fade (state: PeerState, now: number): number {
   if (now < state.latencyAt) state.latencyAt = now
-  const age = (now - state.latencyAt) * (1 / (DECAY * FORGOTTEN))
+  return left(now - state.latencyAt)
+}
+
+/** e^(-age / decay) as (1 - age / decay / 16)^16. */
+function left (ms: number): number {
+  const age = ms * (1 / (DECAY * FORGOTTEN))
   if (age >= 1) return 0
   const square = (1 - age) * (1 - age)
   const fourth = square * square

@@ -1,5 +1,5 @@
 import type { PeerState } from '../../store/peer.js'
-import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import type { Balancer, Candidate, Explained, MayTake } from '../balancer.js'
 import { AliasTable } from './alias.js'
 import { Chance } from './chance.js'
 
@@ -26,5 +26,9 @@ export class Random implements Balancer {
     const states = this.#states
     if (mayTake === undefined) return states.length === 0 ? undefined : states[this.#table.pick()]
     return states[this.#table.pickOf(states, mayTake)]
+  }
+
+  explain (candidates: readonly Candidate[]): Explained {
+    return { by: 'weight', weighs: new Map(candidates.map(({ state, weight }) => [state, weight])), next: null, order: null }
   }
 }

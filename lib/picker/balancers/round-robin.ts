@@ -1,5 +1,5 @@
 import type { PeerState } from '../../store/peer.js'
-import type { Balancer, Candidate, MayTake } from '../balancer.js'
+import type { Balancer, Candidate, Explained, MayTake } from '../balancer.js'
 import { Deadlines } from './deadlines.js'
 
 /** All weights together are scaled to below 2^40, so that sums of them stay exact integers in a double. */
@@ -85,6 +85,19 @@ export class RoundRobin implements Balancer {
     const at = this.#at
     this.#at = at + 1 === cycle.length ? 0 : at + 1
     return this.#states[cycle[at] as number]
+  }
+
+  explain (_candidates: readonly Candidate[], _now: number, _key: string | null, mayTake?: MayTake): Explained {
+    const states = this.#states
+    if (this.#deadlines !== null) {
+      const { next, waits } = this.#deadlines.ahead(states, mayTake)
+      return { by: 'turn', weighs: new Map(states.map((state, i) => [state, waits[i] as number])), next: states[next] ?? null, order: null }
+    }
+    const currents = this.#cycle === null ? this.#current : this.#owed(this.#cycle)
+    const weighs = new Map(states.map((state, i) => [state, ((currents[i] as number) + (this.#weights[i] as number)) / this.#total]))
+    let next: PeerState | null = null
+    for (const [state, owed] of weighs) if (mayTake?.(state) !== false && (next === null || owed > (weighs.get(next) as number))) next = state
+    return { by: 'owed', weighs, next, order: null }
   }
 
   /** One pass over all; the place of the winner, -1 when there is none. */
