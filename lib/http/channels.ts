@@ -8,12 +8,12 @@ import type { Verdict } from '../health/verdict.js'
 import type { RegistryWord } from '../syncer/registry.js'
 import type { Change } from '../syncer/syncer.js'
 
-/** What is published on `fastify-upstream-etcd:peer`: a change of a registration, or a verdict of health. */
+/** What is published on `fastify-upstream-etcd:peer`: a change of a registration, a verdict of health, or an operator's action. */
 export interface PeerMessage {
   readonly service: string
   /** Null when it is about the whole service: its settings, or panic. */
   readonly peer: string | null
-  readonly event: Change['type'] | Verdict['action']
+  readonly event: Change['type'] | Verdict['action'] | 'action'
   readonly cause: Verdict['cause'] | null
   /** In words, with the numbers. */
   readonly reason: string | null
@@ -48,6 +48,11 @@ export function publishChange (service: string, peer: string | null, event: Chan
 /** Health has decided. */
 export function publishVerdict ({ service, peer, action: event, cause, reason, since, until }: Verdict): void {
   if (peers.hasSubscribers) peers.publish({ service, peer, event, cause, reason, since, until } satisfies PeerMessage)
+}
+
+/** An operator has acted over HTTP; `reason` says what was done, by whom and why. */
+export function publishAction (service: string, peer: string, reason: string, since: number, until: number | null): void {
+  if (peers.hasSubscribers) peers.publish({ service, peer, event: 'action', cause: null, reason, since, until } satisfies PeerMessage)
 }
 
 /** The registry's state is another one than before. */

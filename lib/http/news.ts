@@ -4,7 +4,7 @@ import type { Verdict } from '../health/verdict.js'
 import type { Service } from '../store/service.js'
 import type { Registry, RegistryWord } from '../syncer/registry.js'
 import type { Change } from '../syncer/syncer.js'
-import { publishChange, publishCheck, publishRegistry, publishVerdict } from './channels.js'
+import { publishAction, publishChange, publishCheck, publishRegistry, publishVerdict } from './channels.js'
 import type { Journal } from './journal.js'
 
 /** What somebody should look into. */
@@ -68,8 +68,10 @@ export class News {
   acted (action: Action): void {
     const { service, peer, by, what, reason, until, at } = action
     const end = until === null ? '' : `, until ${new Date(until).toISOString()}`
-    this.#log.warn({ action }, `${service} ${peer}: ${what} by ${by}${reason === null ? '' : ` (${reason})`}${end}`)
+    const done = `${what} by ${by}${reason === null ? '' : ` (${reason})`}`
+    this.#log.warn({ action }, `${service} ${peer}: ${done}${end}`)
     this.#journal.add(service, { at, peer, event: 'action', reason, what, by, until })
+    publishAction(service, peer, done, at, until)
   }
 
   /** What is wrong with a balancer of the user's; told when it is another thing than before. */

@@ -5,6 +5,7 @@ import { request } from 'undici'
 import type { CheckMessage, PeerMessage, RegistryMessage } from '../../lib/http/channels.js'
 import { beginTrace, type RequestTrace } from '../../lib/http/tracing.js'
 import { Exchange } from '../../lib/picker/exchange.js'
+import { startActions } from '../fixtures/actions.js'
 import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway } from '../fixtures/gateway.js'
 import { refusedPort, startPeer } from '../fixtures/peer.js'
@@ -171,4 +172,14 @@ t.test('verdicts and checks', async t => {
   t.match(own[0], { service: 'shop', ok: false, status: 500, error: 'GET /up answered 500' })
   t.match(checks.find(message => message.peer !== peer.id), { ok: false, status: null, error: /ECONNREFUSED/ })
   t.ok(own.length <= peer.hits && checks.every(({ ms, at }) => ms >= 0 && Math.abs(Date.now() - at) < 60_000))
+})
+
+t.test('actions of operators', async t => {
+  const peers = messagesOf<PeerMessage>(t, 'peer')
+  const { patch } = await startActions(t, { peers: { shop: { '127.0.0.1:1': {}, '127.0.0.1:2': {} } } })
+  const before = Date.now()
+  t.equal((await patch('127.0.0.1:1', { status: 'drain', reason: 'new disk', for: 60_000 })).status, 200)
+  const message = peers.find(({ event }) => event === 'action')
+  t.match(message, { service: 'shop', peer: '127.0.0.1:1', cause: null, reason: 'drain on this gateway by alice (new disk)' })
+  t.ok(Number(message?.until) - before >= 59_000)
 })
