@@ -2,28 +2,16 @@
  * @fastify/http-proxy in front of a service of three peers, one of which is dead: `node --import tsx example/http-proxy.ts`
  * listens until Ctrl-C; with `--once` it sends a few requests, says who answered them, and ends.
  */
-import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
 import httpProxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import upstreamEtcd from 'fastify-upstream-etcd'
 import { atEnd, run } from './demo/ending.js'
+import { startNamedPeer } from './demo/named-peer.js'
 import { freePort } from './demo/wait.js'
 
 const host = '127.0.0.1'
 const requests = 12
-
-/** A peer that says its name; resolves with its `host:port`. */
-async function startPeer (name: string): Promise<string> {
-  const port = await freePort()
-  const server = createServer((request, response) => response.end(`${name} answers ${request.url}`))
-  await new Promise<void>(resolve => server.listen(port, host, resolve))
-  atEnd(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `${host}:${port}`
-}
 
 async function startGateway (): Promise<FastifyInstance> {
   const app = Fastify({ forceCloseConnections: true })
@@ -32,8 +20,8 @@ async function startGateway (): Promise<FastifyInstance> {
     // In place of etcd: the registry in code, values as in etcd.
     peers: {
       orders: {
-        [await startPeer('one')]: {},
-        [await startPeer('two')]: { weight: 2 },
+        [await startNamedPeer(url => `one answers ${url}`)]: {},
+        [await startNamedPeer(url => `two answers ${url}`)]: { weight: 2 },
         // Nothing listens there.
         [`${host}:${await freePort()}`]: {}
       }

@@ -4,12 +4,11 @@
  * `node --import tsx example/own-balancer.ts` listens until Ctrl-C; with `--once` it sends requests, says who took them,
  * and ends.
  */
-import { createServer } from 'node:http'
 import { parseArgs } from 'node:util'
 import Fastify, { type FastifyInstance } from 'fastify'
 import upstreamEtcd, { type CandidateView, type OwnBalancer, type PeerView } from 'fastify-upstream-etcd'
 import { atEnd, run } from './demo/ending.js'
-import { freePort } from './demo/wait.js'
+import { startNamedPeer } from './demo/named-peer.js'
 
 const host = '127.0.0.1'
 /** Always served by canaries. */
@@ -54,26 +53,14 @@ function load ({ state, weight }: CandidateView): number {
   return (state.inflight + 1) / weight
 }
 
-/** A peer that says its name; resolves with its `host:port`. */
-async function startPeer (name: string): Promise<string> {
-  const port = await freePort()
-  const server = createServer((_request, response) => response.end(name))
-  await new Promise<void>(resolve => server.listen(port, host, resolve))
-  atEnd(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return `${host}:${port}`
-}
-
 async function startGateway (): Promise<FastifyInstance> {
   const app = Fastify({ forceCloseConnections: true })
   atEnd(() => app.close())
   await app.register(upstreamEtcd, {
     peers: {
       orders: {
-        [await startPeer('stable')]: {},
-        [await startPeer('canary')]: { params: { track: 'canary' } }
+        [await startNamedPeer(() => 'stable')]: {},
+        [await startNamedPeer(() => 'canary')]: { params: { track: 'canary' } }
       }
     },
     routes: [{ prefix: '/orders', service: 'orders', balancer: new Canary(), hashKey: 'header:x-tenant' }]

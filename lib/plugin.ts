@@ -13,6 +13,7 @@ import { Journal } from './http/journal.js'
 import { News } from './http/news.js'
 import { proxy } from './http/proxy.js'
 import { synced } from './http/synced.js'
+import { beginTrace } from './http/tracing.js'
 import { Upgrades } from './http/upgrades.js'
 import { Upstreams } from './http/upstreams.js'
 import { Waiters } from './http/waiters.js'
@@ -74,7 +75,7 @@ class Composition implements Gateway {
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
     this.logger = new Logger(settings.statsWindow)
     this.picker = new Picker(Math.random, (service, state, outcome, at) => {
-      this.logger.attempt(state, outcome, at)
+      this.logger.attempt(service, state, outcome, at)
       const verdict = this.#health.observe(service, state, outcome, at)
       this.#publish(verdict)
       serve(service)
@@ -86,14 +87,17 @@ class Composition implements Gateway {
       (name, raw) => readServiceSettings(raw, inCode(name), `services.${name}`), settings.snapshotFile !== null)
     this.registry = new Registry(settings.etcd === null ? 'static' : 'etcd')
     this.transport = new Transport(this.picker, now, Math.random, () => this.registry.isReady)
-    this.dispatcher = new UpstreamDispatcher(this.transport.means, this.store, this.logger, () => this.#closed)
+    this.dispatcher = new UpstreamDispatcher(this.transport.means, this.store, this.logger, () => this.#closed, beginTrace)
     const source = settings.etcd === null
       ? new StaticSource(settings.peers ?? new Map(), settings.keyPrefix)
       : new EtcdSource(settings.etcd, settings.keyPrefix)
     const file = settings.snapshotFile === null ? null : new SnapshotFile(settings.snapshotFile)
     this.#follower = new Follower(this.syncer, this.registry, source, file, settings.keyPrefix, {
       changed: (changes, isBoot) => this.#adopt(changes, isBoot),
-      told: () => this.waiters.check(),
+      told: () => {
+        this.news.registry(this.registry, now())
+        this.waiters.check()
+      },
       log
     })
   }
@@ -182,6 +186,7 @@ class Composition implements Gateway {
       serve(service)
       this.news.trouble(service, this.picker.trouble(service))
     }
+    this.news.registry(this.registry, at)
     this.waiters.check()
   }
 
@@ -198,6 +203,7 @@ class Composition implements Gateway {
     // What was cut off says nothing, and nobody waits for a next one.
     if (this.#closed) return
     const at = now()
+    this.news.checked(task, answer, at)
     this.#publish(this.#health.conclude(task, answer, at))
     if (this.#health.isBehind(task.service, at)) this.#check(task.service, at)
     this.waiters.check()

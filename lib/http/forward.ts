@@ -4,11 +4,13 @@ import { CLIENT_CLOSED } from '../logger/outcome.js'
 import { retryOf } from '../options.js'
 import { Exchange, type Upstream } from '../picker/exchange.js'
 import { isGone, type Upgrade } from '../picker/forwarding.js'
+import type { Trace } from '../picker/tracing.js'
 import { place } from './affinity.js'
 import { checkForwarding, type ForwardingOptions } from './forwarding-options.js'
 import type { Gateway } from './gateway.js'
 import { OUTGOING, Outgoing, type Raw } from './outgoing.js'
 import { escaped, queryFrom, refuseTraversal, refuseTwoHosts, split, targetOf, type Target } from './target.js'
+import { beginTrace } from './tracing.js'
 
 declare module 'fastify' {
   interface FastifyReply {
@@ -43,7 +45,7 @@ export class Forwarder {
 
   /** Sends `request` on to a peer of `name`. A refusal is sent as an error, nothing is thrown. */
   forward (request: FastifyRequest, reply: FastifyReply, name: string, options: ForwardingOptions, target?: Target, upgrade: Upgrade | null = null): FastifyReply {
-    const { store, picker, registry, transport } = this.#gateway
+    const { store, registry } = this.#gateway
     const service = store.get(name)
     if (service === undefined) {
       // A function of the user's may have given anything.
@@ -62,14 +64,19 @@ export class Forwarder {
     }
     const outgoing = new Outgoing(exchange, reply, options, upgrade, now, this.#gateway.now)
     this.#account(reply.raw, outgoing)
-    if (picker.refuses(service)) return reply.send(new ShedError(name))
-    const unsendable = outgoing.load()
-    if (unsendable !== null) return reply.send(unsendable)
-    try {
-      refuseTwoHosts(request)
-      outgoing.address(asked(target ?? targetOf(request), options))
-    } catch (error) {
-      return reply.send(Object.assign(new Error('the request cannot be forwarded', { cause: error }), { statusCode: 400 }))
+    const trace = beginTrace(exchange, outgoing.method, request)
+    if (trace === null) return this.#send(outgoing, request, reply, options, target)
+    outgoing.trace = trace
+    return trace.run(() => this.#send(outgoing, request, reply, options, target))
+  }
+
+  #send (outgoing: Outgoing, request: FastifyRequest, reply: FastifyReply, options: ForwardingOptions, target: Target | undefined): FastifyReply {
+    const { picker, transport } = this.#gateway
+    const { service } = outgoing.exchange
+    const error = picker.refuses(service) ? new ShedError(service.name) : outgoing.load() ?? address(outgoing, request, options, target)
+    if (error !== null) {
+      outgoing.trace?.failed(error)
+      return reply.send(error)
     }
     transport.forward(outgoing)
     return reply
@@ -92,6 +99,7 @@ export class Forwarder {
       if (left || outgoing.answer === null) outgoing.stop?.stop('aborted')
       else outgoing.answer.discard()
       this.#gateway.logger.request(outgoing.exchange.service, status, at - outgoing.startedAt, at, outgoing.previous === undefined)
+      if (outgoing.trace !== null) endTrace(outgoing.trace, outgoing.broken, status)
     }
   }
 }
@@ -102,6 +110,22 @@ function hasLeft ({ statusCode, stream, writableEnded, writableFinished }: Raw):
   if (stream !== undefined) return !writableEnded || stream.aborted || stream.rstCode !== 0
   // What was upgraded was answered, however its connection has ended.
   return statusCode !== 101 && !(writableFinished ?? writableEnded)
+}
+
+function endTrace (trace: Trace, broken: number | null, status: number): void {
+  if (broken !== null) trace.failed(Object.assign(new Error('the answer stopped in the middle'), { statusCode: broken }))
+  trace.ended(status)
+}
+
+/** Says where it goes. Returns why it cannot go there, or null. */
+function address (outgoing: Outgoing, request: FastifyRequest, options: ForwardingOptions, target: Target | undefined): Error | null {
+  try {
+    refuseTwoHosts(request)
+    outgoing.address(asked(target ?? targetOf(request), options))
+    return null
+  } catch (error) {
+    return Object.assign(new Error('the request cannot be forwarded', { cause: error }), { statusCode: 400 })
+  }
 }
 
 /** The target at the peer. Throws for a path that may lead elsewhere. */

@@ -2,12 +2,16 @@ import { REGISTRY_WORDS } from '../syncer/registry.js'
 import { family, labelled, type Sample } from './exposition.js'
 import type { Gateway } from './gateway.js'
 import { peerMetrics } from './peer-metrics.js'
+import { rowsOf } from './rows.js'
+import { trafficMetrics } from './traffic-metrics.js'
 
-/** What Prometheus reads at `GET /metrics`, in pieces: how the registry is, and how services and peers are. */
+/** What Prometheus reads at `GET /metrics`, in pieces: how the registry is, how services and peers are, and what came of requests. */
 export function * metrics (gateway: Gateway): Generator<string, void> {
   yield * family('build_info', 'gauge', 'The version of fastify-upstream-etcd.', [{ labels: labelled({ version: gateway.node.version }), value: 1 }])
   yield * registryMetrics(gateway)
-  yield * peerMetrics(gateway)
+  const rows = rowsOf(gateway.store)
+  yield * peerMetrics(gateway, rows)
+  yield * trafficMetrics(rows)
 }
 
 function * registryMetrics ({ registry, syncer, now: clock }: Gateway): Generator<string, void> {

@@ -1,7 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { CheckAnswer, CheckTask } from '../health/checks.js'
 import type { Verdict } from '../health/verdict.js'
 import type { Service } from '../store/service.js'
+import type { Registry, RegistryWord } from '../syncer/registry.js'
 import type { Change } from '../syncer/syncer.js'
+import { publishChange, publishCheck, publishRegistry, publishVerdict } from './channels.js'
 import type { Journal } from './journal.js'
 
 /** What somebody should look into. */
@@ -18,11 +21,12 @@ export interface Action {
   readonly until: number | null
 }
 
-/** Tells the log, and the journals of the services, what has happened. */
+/** Tells the log, the journals of the services, and whoever subscribes to the channels what has happened. */
 export class News {
   readonly #log: FastifyBaseLogger
   readonly #journal: Journal
   readonly #troubles = new WeakMap<Service, string>()
+  #registry: RegistryWord | null = null
 
   constructor (log: FastifyBaseLogger, journal: Journal) {
     this.#log = log
@@ -33,6 +37,7 @@ export class News {
   changed (service: string, peer: string | null, event: Change['type'], at: number): void {
     this.#log.debug({ service, peer, event }, 'the registry changed')
     this.#journal.add(service, { at, peer, event, reason: null })
+    publishChange(service, peer, event, at)
   }
 
   /** What health has decided. */
@@ -42,6 +47,21 @@ export class News {
     const whom = peer === null ? service : `${service} ${peer}`
     this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
     this.#journal.add(service, { at: verdict.since, peer, event: action, reason })
+    publishVerdict(verdict)
+  }
+
+  /** How the registry is; told when it is in another state than before. */
+  registry (registry: Registry, at: number): void {
+    const state = registry.state(at)
+    const was = this.#registry
+    if (state === was) return
+    this.#registry = state
+    publishRegistry({ state, was, lastError: registry.lastError, at })
+  }
+
+  /** A check has ended. */
+  checked (task: CheckTask, answer: CheckAnswer, at: number): void {
+    publishCheck(task, answer, at)
   }
 
   /** What somebody has done by hand, and here is the one line about it. */

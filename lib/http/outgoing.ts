@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ResetError } from '../errors.js'
 import type { Exchange } from '../picker/exchange.js'
 import { whyNot, type Answered, type ClientStream, type Fields, type Forwarding, type Upgrade } from '../picker/forwarding.js'
+import type { Trace } from '../picker/tracing.js'
 import { unparsed, writtenBody, type Written } from './body.js'
 import { DEBUG_HEADER, debugHeader } from './debug-header.js'
 import type { ForwardingOptions } from './forwarding-options.js'
@@ -31,6 +32,8 @@ export class Outgoing implements Forwarding {
   stop: Forwarding['stop'] = null
   answer: Forwarding['answer'] = null
   broken: number | null = null
+  /** Null while nobody traces. */
+  trace: Trace | null = null
   /** The same client request, forwarded before to no avail. */
   readonly previous: Outgoing | undefined
   readonly #reply: FastifyReply
@@ -100,6 +103,7 @@ export class Outgoing implements Forwarding {
   }
 
   failed (error: Error & { statusCode?: number }): void {
+    this.trace?.failed(error)
     if (this.#reply.sent) return
     if (this.exchange.settings.debugHeader) this.#reply.header(DEBUG_HEADER, this.#debug(null))
     this.#reply.send(error.statusCode === undefined ? new ResetError(this.exchange.service.name, { cause: error }) : error)

@@ -2,21 +2,13 @@ import { judgementCounts } from '../health/judgement.js'
 import { checkCounts } from '../health/queue.js'
 import { waitingIn } from '../picker/queue.js'
 import { conditionOf, isEligible, PEER_WORDS } from '../store/condition.js'
-import { identityOf, type PeerState } from '../store/peer.js'
-import type { Service } from '../store/service.js'
-import { family, labelled, type Sample } from './exposition.js'
+import type { PeerState } from '../store/peer.js'
+import { family, type Sample } from './exposition.js'
 import type { Gateway } from './gateway.js'
-
-/** A service and its peers with their labels, as they were when the metrics were asked for: each is told of once. */
-interface Row {
-  readonly service: Service
-  readonly labels: string
-  readonly peers: ReadonlyArray<{ readonly state: PeerState, readonly labels: string }>
-}
+import type { Row } from './rows.js'
 
 /** How services and peers are, and what health has made of them. */
-export function * peerMetrics (gateway: Gateway): Generator<string, void> {
-  const rows = gateway.store.sorted().map(rowOf)
+export function * peerMetrics (gateway: Gateway, rows: readonly Row[]): Generator<string, void> {
   yield * family('panic', 'gauge', 'Whether health is ignored because too few peers of the service are healthy.', panics(gateway, rows))
   yield * family('requests_queued', 'gauge', 'Requests that wait until a peer of the service has room.', rows.map(({ service, labels }) => ({ labels, value: waitingIn(service) })))
   yield * family('peer_state', 'gauge', 'How the peer is: 1 for the state it is in.', words(rows))
@@ -26,17 +18,6 @@ export function * peerMetrics (gateway: Gateway): Generator<string, void> {
   yield * family('peer_ejections_total', 'counter', 'Ejections of the peer, by the rule that it broke.', counted(rows, 'reason', state => judgementCounts(state, 'eject')))
   yield * family('peer_spared_total', 'counter', 'Times a guard kept the peer from being ejected, by the rule that it broke.', counted(rows, 'reason', state => judgementCounts(state, 'spare')))
   yield * family('health_checks_total', 'counter', 'Active checks of the peer that have ended.', counted(rows, 'result', checkCounts))
-}
-
-function rowOf (service: Service): Row {
-  const { name } = service
-  const peers = [...service.peers.values()].map(state => ({ state, labels: labelled({ service: name, peer: labelOf(service, state) }) }))
-  return { service, labels: labelled({ service: name }), peers }
-}
-
-/** `host:port`; where a service has the same address by both schemes, the one by https is called by it. */
-function labelOf (service: Service, { peer }: PeerState): string {
-  return service.find(peer.id)?.peer.scheme === peer.scheme ? peer.id : identityOf(peer)
 }
 
 function * panics ({ picker, now }: Gateway, rows: readonly Row[]): Generator<Sample, void> {

@@ -1,6 +1,6 @@
 import { recent, type Recent } from '../logger/report.js'
-import { recordOf, type TrafficRecord } from '../logger/record.js'
-import { noErrors } from '../logger/outcome.js'
+import { recordOf } from '../logger/record.js'
+import { noErrors, type StatusClass } from '../logger/outcome.js'
 import { conditionOf, isEligible, serviceCondition } from '../store/condition.js'
 import { nameOf } from '../picker/balancers/make.js'
 import { waitingIn } from '../picker/queue.js'
@@ -110,7 +110,7 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
     zone: peer.zone,
     load: state.load === null ? null : load(state.load, state.reportedWeight),
     ...rates(recents),
-    responses: responses(record?.classes),
+    responses: responses(record?.codes.classes),
     errors: { ...(record?.errors ?? noErrors()) },
     check: state.lastCheck === null ? null : check(state.lastCheck),
     ejections: state.ejections,
@@ -134,7 +134,7 @@ function rates (of: Recent | undefined) {
 
 const none = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
 
-function responses (classes: TrafficRecord['classes'] = none): Record<string, number> {
+function responses (classes: Record<StatusClass, number> = none): Record<string, number> {
   const { 0: other, 1: one, 2: two, 3: three, 4: four, 5: five } = classes
   return { '1xx': one, '2xx': two, '3xx': three, '4xx': four, '5xx': five, ...(other > 0 && { other }) }
 }

@@ -5,7 +5,7 @@ import { budgetOf } from '../picker/budget.js'
 import type { Exchange } from '../picker/exchange.js'
 import { waitingIn } from '../picker/queue.js'
 import { Attempt } from './attempt.js'
-import { ClientLeft, errorFor, nobodyFor, UploadLate } from './client-errors.js'
+import { ClientLeft, errorFor, nobodyFor, refuse, UploadLate } from './client-errors.js'
 import { hostFor, type Means, type Message } from './message.js'
 import { blame, isAwaited, patience } from './patience.js'
 import { QueuePlace, type Queueing } from './queue-place.js'
@@ -243,7 +243,7 @@ export class Call implements Owner, Queueing {
   #giveUp (error: Error): void {
     if (this.#held !== null) return this.#settle(this.#held)
     this.#isSettled = true
-    this.#recipient.failed(error)
+    refuse(this.#recipient, this.exchange.service, error)
     const { body } = this.#message
     if (body instanceof Upload) body.giveUp()
   }

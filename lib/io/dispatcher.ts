@@ -4,6 +4,7 @@ import type { Logger } from '../logger/logger.js'
 import { Exchange } from '../picker/exchange.js'
 import type { Fields } from '../picker/forwarding.js'
 import { keyOf, needsKey } from '../picker/hash-key.js'
+import type { BeginTrace, Trace } from '../picker/tracing.js'
 import type { Service } from '../store/service.js'
 import type { Store } from '../store/store.js'
 import { Call } from './call.js'
@@ -16,7 +17,8 @@ import { current } from './dispatch/old-handler.js'
 interface Prepared {
   readonly service: Service
   readonly call: Call
-  readonly ended: (status: number) => void
+  readonly ended: (status: number, error?: Error) => void
+  readonly trace: Trace | null
 }
 
 /**
@@ -32,14 +34,16 @@ export class UpstreamDispatcher extends Dispatcher {
   readonly #store: Store
   readonly #logger: Logger
   readonly #isClosed: () => boolean
+  readonly #beginTrace: BeginTrace
 
   /** Services come from `store`, `logger` counts. Nothing is sent once the gateway `isClosed`. */
-  constructor (means: Means, store: Store, logger: Logger, isClosed: () => boolean) {
+  constructor (means: Means, store: Store, logger: Logger, isClosed: () => boolean, beginTrace: BeginTrace = () => null) {
     super()
     this.#means = means
     this.#store = store
     this.#logger = logger
     this.#isClosed = isClosed
+    this.#beginTrace = beginTrace
   }
 
   override dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -51,11 +55,16 @@ export class UpstreamDispatcher extends Dispatcher {
       recipient.failed(error as Error)
       return false
     }
-    const { service, call, ended } = prepared
-    if (!recipient.begin(call, ended)) return true
+    const { trace } = prepared
+    if (trace === null) this.#begin(prepared, recipient)
+    else trace.run(() => this.#begin(prepared, recipient))
+    return true
+  }
+
+  #begin ({ service, call, ended }: Prepared, recipient: HandlerRecipient): void {
+    if (!recipient.begin(call, ended)) return
     if (this.#means.picker.refuses(service)) recipient.failed(new ShedError(service.name))
     else call.start()
-    return true
   }
 
   /** Resolves, and closes nothing: the connections are the gateway's, and close with it. */
@@ -87,12 +96,15 @@ export class UpstreamDispatcher extends Dispatcher {
     const { method } = options
     const { body, end } = given(options.body, exchange.kept(method), clock)
     const call = new Call(this.#means, exchange, { path, method, fields, host: undefined, body, upgrade }, recipient, startedAt)
-    const ended = (status: number): void => {
+    const trace = this.#beginTrace(exchange, method, null)
+    const ended = (status: number, error?: Error): void => {
       end()
       const at = clock()
       this.#logger.request(service, status, at - startedAt, at)
+      if (error !== undefined) trace?.failed(error)
+      trace?.ended(status)
     }
-    return { service, call, ended }
+    return { service, call, ended, trace }
   }
 
   #service (name: string): Service {

@@ -1,7 +1,8 @@
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import { CLIENT_CLOSED, type Outcome } from './outcome.js'
-import { classOf, ensureRecord } from './record.js'
+import { ensureRecord } from './record.js'
+import { tallyOf } from './tally.js'
 
 /**
  * What happened: every attempt under its peer, every client request under its service, by absolute second. Costs a few
@@ -20,16 +21,20 @@ export class Logger {
   }
 
   /** One attempt at a peer has ended. A client that left counts as 499, and against nobody. */
-  attempt (state: PeerState, outcome: Outcome, now: number): void {
+  attempt (service: Service, state: PeerState, outcome: Outcome, now: number): void {
     const record = ensureRecord(state, this.seconds, now)
     const second = Math.floor(now / 1000)
     if ('status' in outcome) {
-      record.classes[classOf(outcome.status)]++
-      record.window.answer(second, outcome.status, outcome.ms, outcome.ttfb ?? outcome.ms)
+      const { status, ms, ttfb = ms } = outcome
+      record.codes.add(status)
+      record.window.answer(second, status, ms, ttfb)
+      tallyOf(service).firstBytes.add(ttfb)
       return
     }
     record.errors[outcome.error]++
     record.window.error(second, outcome.error)
+    // The headers were there before it failed.
+    if (outcome.ttfb !== undefined) tallyOf(service).firstBytes.add(outcome.ttfb)
     if (outcome.error === 'aborted') record.window.answer(second, CLIENT_CLOSED, outcome.ms, outcome.ms)
   }
 
@@ -41,8 +46,9 @@ export class Logger {
     const second = Math.floor(now / 1000)
     if (isFirst) this.#count(second)
     const record = ensureRecord(service, this.seconds, now)
-    record.classes[classOf(status)]++
+    record.codes.add(status)
     record.window.answer(second, status, ms, ms)
+    tallyOf(service).requests.add(ms)
   }
 
   #count (second: number): void {

@@ -19,6 +19,15 @@ export type Outcome =
 /** The status under which a client that left is counted (nginx's). */
 export const CLIENT_CLOSED = 499
 
+/** The first digit of a status; 0 stands for a code outside 1xx…5xx. */
+export type StatusClass = 0 | 1 | 2 | 3 | 4 | 5
+
+/** The class that a status is counted under. */
+export function classOf (status: number): StatusClass {
+  const digit = Math.floor(status / 100)
+  return digit >= 1 && digit <= 5 ? digit as StatusClass : 0
+}
+
 /** A fresh set of counters. */
 export function noErrors (): ErrorCounts {
   return { connect: 0, timeout: 0, reset: 0, aborted: 0 }

@@ -21,6 +21,7 @@ export const balancer: Read<BalancerName | object> = (value, path) => {
 /** RFC 9110's tokens: names of headers and of cookies. */
 const KEY = /^(?:ip|uri|(?:header|cookie):[\w!#$%&'*+.^`|~-]+)$/
 
+/** A part of the request, or a function of it. */
 export const hashKey: Read<HashKey> = (value, path) => {
   // What the function returns can only be looked at on each request.
   if (typeof value === 'function') return value as (request: unknown) => unknown
@@ -54,4 +55,5 @@ const limitChecks: Checks<LimitSettings> = {
   queue: number({ min: 0, max: 1e6, integer: true }),
   queueTimeout: duration
 }
+/** Bounds on requests at the same time, and the queue. */
 export const limits = fields(limitChecks)

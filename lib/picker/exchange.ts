@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../logger/outcome.js'
+import { tallyOf } from '../logger/tally.js'
 import { identityOf, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { RetrySettings, ServiceSettings } from '../store/settings.js'
@@ -73,6 +74,8 @@ export class Exchange {
     if (this.#tried !== undefined) this.#excludeReturned(this.#tried)
     const pick = picker.pick(this.service, this.#tried, now, this.key, this.home)
     if (pick === undefined) return undefined
+    const before = this.upstream.attempts.at(-1)
+    if (before !== undefined) tallyOf(this.service).retried(whyAgain(before))
     this.state = pick.state
     this.upstream.peer = pick.peer.id
     // A list that grows from nothing takes room for sixteen.
@@ -103,7 +106,10 @@ export class Exchange {
   mayRepeat (reason: Reason, method: string, isBodyInHand: boolean, now: number): boolean {
     const { retry } = this
     if (retry === false || !isBodyInHand || !isIdempotent(method) || !this.#hasAttempts(retry)) return false
-    return retry.on.some(condition => condition === reason) && budgetOf(this.service).take(retry.budget, now)
+    if (!retry.on.some(condition => condition === reason)) return false
+    if (budgetOf(this.service).take(retry.budget, now)) return true
+    tallyOf(this.service).exhausted++
+    return false
   }
 
   /** The repetition that `mayRepeat` allowed did not take place. */
@@ -122,4 +128,12 @@ export class Exchange {
   #hasAttempts (retry: RetrySettings): boolean {
     return this.upstream.attempts.length <= retry.attempts
   }
+}
+
+/**
+ * Why there is another attempt after this one: a status whatever became of its body, or how it failed. One that was given up
+ * for no fault of its peer's had to wait for a connection for too long.
+ */
+function whyAgain ({ status, error }: AttemptInfo): string | number {
+  return status ?? (error === undefined || error === 'aborted' ? 'busy' : error)
 }

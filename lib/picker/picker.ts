@@ -1,4 +1,5 @@
 import type { Outcome } from '../logger/outcome.js'
+import { tallyOf } from '../logger/tally.js'
 import { inRotation, isEligible } from '../store/condition.js'
 import { identityOf, type Peer, type PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
@@ -129,11 +130,12 @@ export class Picker {
     return plan.bounded && candidatesOf(plan).some(({ state }) => tried?.has(state) !== true && !plan.hasRoom(state))
   }
 
-  /** Whether this request is among those that the operator wants refused: `shed` of them, evenly spread. */
+  /** Whether this request is among those that the operator wants refused, which is counted: `shed` of them, evenly spread. */
   refuses (service: Service): boolean {
     service.shedOwed += service.shed
     if (service.shedOwed < 1 - 1e-9) return false
     service.shedOwed -= 1
+    tallyOf(service).refusals.shed++
     return true
   }
 

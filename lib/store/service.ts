@@ -27,8 +27,9 @@ export class Service {
   /** Share of requests refused by the operator, 0…1, and what of a whole refusal has added up. */
   shed = 0
   shedOwed = 0
-  /** The logger's record of client requests. */
+  /** The logger's record of client requests, and what it counts of the service since it was first seen. */
   statistics: object | null = null
+  tally: object | null = null
   /** The picker's: who may be picked just now, its count of requests and retries, and who waits for a peer with room. */
   plan: object | null = null
   budget: object | null = null

@@ -87,7 +87,9 @@ t.test('cutdown, recover, and the end of both', async t => {
 })
 
 t.test('drain resolves when nothing is in flight', async t => {
-  const slow = await startPeer(t, { delay: 200 })
+  // It answers when it is told to.
+  const waiting: Array<() => void> = []
+  const slow = await startPeer(t, { handler: (_request, response) => { waiting.push(() => { response.end('at last') }) } })
   const other = await startPeer(t)
   const gateway = await startGateway(t, { peers: { shop: { [slow.id]: {}, [other.id]: {} } }, routes: [{ prefix: '/shop', service: 'shop' }] })
   const { app: { upstreams: of } } = gateway
@@ -99,6 +101,7 @@ t.test('drain resolves when nothing is in flight', async t => {
   t.equal(slow.hits, 1, 'no new request')
   t.equal(drained, false)
   t.match(of.status().services[0]?.peers.find(({ id }) => id === slow.id), { state: 'draining', reason: 'drained by an operator', inflight: 1 })
+  for (const answer of waiting) answer()
   await drain
   t.same((await Promise.all(busy)).map(({ status }) => status), [200, 200])
   of.recover('shop', slow.id)

@@ -79,12 +79,12 @@ t.test('an attempt is counted under its peer, a request under its service', asyn
   const { service, logger } = world
   const state = world.put('a')
   t.equal(recordOf(state), null, 'nothing is kept before the first')
-  for (const outcome of [OK, OK, BAD, REFUSED, LEFT, { status: 999, ms: 1 }, { status: 101, ms: 1, ttfb: 0.5 }] as Outcome[]) logger.attempt(state, outcome, T0)
+  for (const outcome of [OK, OK, BAD, REFUSED, LEFT, { status: 999, ms: 1 }, { status: 101, ms: 1, ttfb: 0.5 }] as Outcome[]) logger.attempt(service, state, outcome, T0)
   logger.request(service, 200, 9, T0)
   logger.request(service, 999, 9, T0)
-  t.same(recordOf(state)?.classes, { 0: 1, 1: 1, 2: 2, 3: 0, 4: 0, 5: 1 }, 'odd codes under 0')
+  t.same(recordOf(state)?.codes.classes, { 0: 1, 1: 1, 2: 2, 3: 0, 4: 0, 5: 1 }, 'odd codes under 0')
   t.same(recordOf(state)?.errors, { connect: 1, timeout: 0, reset: 0, aborted: 1 })
-  t.same(recordOf(service)?.classes, { 0: 1, 1: 0, 2: 1, 3: 0, 4: 0, 5: 0 })
+  t.same(recordOf(service)?.codes.classes, { 0: 1, 1: 0, 2: 1, 3: 0, 4: 0, 5: 0 })
   t.equal(recordOf(state)?.window.sum(S0, S0).ttfbSum, 5 + 5 + 5 + 3 + 1 + 0.5)
 })
 

@@ -13,10 +13,10 @@ function worldOf (...ids: string[]): World {
 
 t.test('a report: each peer, exact codes, times in seconds', async t => {
   const world = worldOf('b', 'a', 'c')
-  world.logger.attempt(world.state('a'), { status: 418, ms: 250 }, T0)
-  world.logger.attempt(world.state('a'), { status: 299, ms: 750 }, T0 + 999)
-  world.logger.attempt(world.state('b'), { status: 200, ms: 1000 }, T0)
-  world.logger.attempt(world.state('b'), { status: 200, ms: 1000 }, T0 + 500)
+  world.logger.attempt(world.service, world.state('a'), { status: 418, ms: 250 }, T0)
+  world.logger.attempt(world.service, world.state('a'), { status: 299, ms: 750 }, T0 + 999)
+  world.logger.attempt(world.service, world.state('b'), { status: 200, ms: 1000 }, T0)
+  world.logger.attempt(world.service, world.state('b'), { status: 200, ms: 1000 }, T0 + 500)
   const got = report(world.service, world.service.peers.values(), 60, T0 + 1000)
   t.match(got, { name: 'shop', ts_start: S0 - 59, ts_end: S0 })
   t.same(got.statistics.map(({ peer, rtsum, stat }) => ({ peer, rtsum, stat })), [
@@ -31,7 +31,7 @@ t.test('a report: each peer, exact codes, times in seconds', async t => {
 
 t.test('the window ends with the last full second and is as long as asked for', async t => {
   const world = worldOf('a')
-  for (let s = 0; s < 20; s++) world.logger.attempt(world.state('a'), OK, T0 + s * 1000 + 999)
+  for (let s = 0; s < 20; s++) world.logger.attempt(world.service, world.state('a'), OK, T0 + s * 1000 + 999)
   const count = (seconds: number, now: number): number => {
     const { statistics, ts_start: start, ts_end: end } = report(world.service, world.service.peers.values(), seconds, now)
     t.equal(end - start + 1, seconds)
@@ -67,7 +67,7 @@ t.test('recents: rate, errors and latency, the running second included', async t
   const world = worldOf('a')
   const state = world.state('a')
   t.same(recent(state, 60, T0), { requests: 0, rps: 0, errorRate: null, latencyMs: { p50: null, p90: null, p99: null } })
-  for (const outcome of [OK, OK, OK, BAD, REFUSED, LEFT, LEFT, { status: 404, ms: 5 }]) world.logger.attempt(state, outcome, T0)
+  for (const outcome of [OK, OK, OK, BAD, REFUSED, LEFT, LEFT, { status: 404, ms: 5 }]) world.logger.attempt(world.service, state, outcome, T0)
   const got = recent(state, 60, T0 + 500)
   t.equal(got.requests, 8)
   t.equal(got.rps, 8, 'over at least a second')
@@ -77,7 +77,7 @@ t.test('recents: rate, errors and latency, the running second included', async t
   t.equal(recent(state, 5, T0 + 4999).rps, 8 / 4.999)
   t.equal(recent(state, 60, T0 - 3_600_000).rps, 0, 'and by a clock that was set back nothing has been yet')
   t.equal(recent(state, 60, T0 + 60_000).requests, 0)
-  world.logger.attempt(state, LEFT, T0 + 120_000)
+  world.logger.attempt(world.service, state, LEFT, T0 + 120_000)
   t.match(recent(state, 60, T0 + 120_000), { requests: 1, errorRate: null })
 })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Exchange, type Reason } from '../../lib/picker/exchange.js'
+import { talliedOf, tallyOf } from '../../lib/logger/tally.js'
+import { Exchange, type AttemptInfo, type Reason } from '../../lib/picker/exchange.js'
 import type { Peer } from '../../lib/store/peer.js'
 import type { RetrySettings } from '../../lib/store/settings.js'
 import { OK, settings, T0, World } from '../fixtures/pure.js'
@@ -102,4 +103,38 @@ t.test('repetitions use the budget, and it can be given back', async t => {
   t.same([granted(), granted(), granted()], [true, true, false], 'two in 10 s')
   exchange.refund(T0)
   t.same([granted(), granted()], [true, false])
+})
+
+t.test('further attempts are counted by what went wrong with the one before', async t => {
+  const rows: Array<[info: Partial<AttemptInfo>, reason: string | number]> = [
+    [{ error: 'connect' }, 'connect'], [{ error: 'reset' }, 'reset'], [{ error: 'timeout' }, 'timeout'], [{ status: 503 }, 503],
+    [{ status: 502, error: 'reset' }, 502], [{ error: 'aborted' }, 'busy'], [{}, 'busy']
+  ]
+  for (const [info, reason] of rows) {
+    const world = worldOf({ a: {}, b: {} })
+    const exchange = new Exchange(world.service)
+    exchange.next(world.picker, world.now)
+    t.equal(talliedOf(world.service), null, 'the first attempt is none')
+    Object.assign(exchange.upstream.attempts[0] ?? {}, info)
+    for (const state of world.service.peers.values()) exchange.exclude(state)
+    t.equal(exchange.next(world.picker, world.now), undefined)
+    t.equal(talliedOf(world.service), null, 'nor is one for which nobody is there')
+    world.put('c')
+    exchange.next(world.picker, world.now)
+    t.equal(tallyOf(world.service).retries.get(reason), 1, `${reason}`)
+    t.equal([...tallyOf(world.service).retries.values()].reduce((a, b) => a + b), 1, 'and under nothing else')
+  }
+})
+
+t.test('it is counted when the budget forbids a retry, and only then', async t => {
+  const exchange = retrying({ budget: { ratio: 0, perSecond: 0.1 } })
+  const exhausted = (): number => talliedOf(exchange.service)?.exhausted ?? 0
+  t.equal(exchange.mayRepeat(503, 'POST', true, T0), false)
+  t.equal(exchange.mayRepeat(503, 'GET', false, T0), false)
+  t.equal(exchange.mayRepeat(404, 'GET', true, T0), false)
+  t.equal(exchange.mayRepeat(503, 'GET', true, T0), true)
+  t.equal(exhausted(), 0)
+  t.equal(exchange.mayRepeat(503, 'GET', true, T0), false)
+  t.equal(exchange.mayRepeat(503, 'POST', true, T0), false)
+  t.equal(exhausted(), 1)
 })

@@ -17,7 +17,7 @@ interface Stoppable {
 export class HandlerRecipient implements Recipient, Dispatcher.DispatchController {
   readonly #handler: Dispatcher.DispatchHandler
   #call: Stoppable | null = null
-  #ended: (status: number) => void = () => {}
+  #ended: (status: number, error?: Error) => void = () => {}
   #answer: Answer | null = null
   #isOver = false
   #reason: Error | null = null
@@ -43,9 +43,9 @@ export class HandlerRecipient implements Recipient, Dispatcher.DispatchControlle
 
   /**
    * The request begins. `ended` is told its status once: what the peer answered, that of the error, or 499 for a caller
-   * who left. False when the handler does not want it any more.
+   * who left; and the error, if any. False when the handler does not want it any more.
    */
-  begin (call: Stoppable, ended: (status: number) => void): boolean {
+  begin (call: Stoppable, ended: (status: number, error?: Error) => void): boolean {
     this.#call = call
     this.#ended = ended
     try {
@@ -108,7 +108,7 @@ export class HandlerRecipient implements Recipient, Dispatcher.DispatchControlle
     if (this.#isOver) return
     this.#isOver = true
     this.#chunks = []
-    this.#ended(this.#reason === null ? statusOf(error) : CLIENT_CLOSED)
+    this.#ended(this.#reason === null ? statusOf(error) : CLIENT_CLOSED, this.#reason ?? error)
     this.#handler.onResponseError?.(this, this.#reason ?? own(error))
   }
 
