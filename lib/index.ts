@@ -6,10 +6,12 @@ import { upstreamEtcd } from './plugin.js'
 const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
 
 export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors }
+export type { CheckMessage, PeerMessage, RegistryMessage } from './http/channels.js'
 export type { ForwardingOptions, PeerResponse } from './http/forwarding-options.js'
 export type { PublicPeer, PublicPick } from './http/public-pick.js'
 export type { Shown, ShownPeer, ShownService } from './http/show.js'
 export type { PeerStatus, ServiceStatus } from './http/status.js'
+export type { RequestTrace } from './http/tracing.js'
 export type { Upstreams } from './http/upstreams.js'
 export type { ErrorKind, Outcome } from './logger/outcome.js'
 export type { PeerReport, Report } from './logger/report.js'

@@ -1,6 +1,6 @@
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import { CLIENT_CLOSED, type Outcome } from './outcome.js'
+import { CLIENT_CLOSED, UPGRADED, type Outcome } from './outcome.js'
 import { ensureRecord } from './record.js'
 import { tallyOf } from './tally.js'
 
@@ -48,7 +48,8 @@ export class Logger {
     const record = ensureRecord(service, this.seconds, now)
     record.codes.add(status)
     record.window.answer(second, status, ms, ms)
-    tallyOf(service).requests.add(ms)
+    // How long a WebSocket was open says nothing of how fast anybody was.
+    if (status !== UPGRADED) tallyOf(service).requests.add(ms)
   }
 
   #count (second: number): void {

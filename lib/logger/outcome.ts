@@ -18,6 +18,8 @@ export type Outcome =
 
 /** The status under which a client that left is counted (nginx's). */
 export const CLIENT_CLOSED = 499
+/** The status with which a connection goes over to another protocol. */
+export const UPGRADED = 101
 
 /** The first digit of a status; 0 stands for a code outside 1xx…5xx. */
 export type StatusClass = 0 | 1 | 2 | 3 | 4 | 5

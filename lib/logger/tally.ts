@@ -7,7 +7,7 @@ export type Refusal = typeof REFUSALS[number]
 
 /** What is counted of a service since it was first seen: these numbers only rise. */
 export class Tally {
-  /** Of client requests, until the last byte of the answer. */
+  /** Of client requests, until the last byte of the answer; without those that became WebSockets or the like. */
   readonly requests = new Durations()
   /** Of attempts that were answered, until the response headers. */
   readonly firstBytes = new Durations()
@@ -24,14 +24,11 @@ export class Tally {
 
 /** The service's own, or null while nothing was counted. */
 export function talliedOf ({ tally }: Service): Tally | null {
-  return tally instanceof Tally ? tally : null
+  return tally as Tally | null
 }
 
 /** The service's own, made on first use. */
 export function tallyOf (service: Service): Tally {
-  const { tally } = service
-  if (tally instanceof Tally) return tally
-  const made = new Tally()
-  service.tally = made
-  return made
+  // Nobody else puts anything there, and `instanceof` takes longer than all the rest of the counting.
+  return (service.tally ??= new Tally()) as Tally
 }

@@ -83,15 +83,14 @@ t.test('what began it is the asynchronous context of its end', async t => {
 })
 
 t.test('failures, each told once and before the end', async t => {
-  const [cut, torn] = [
-    await startPeer(t, { handler: request => { request.socket.destroy() } }),
-    await startPeer(t, {
-      handler: (request, response) => {
-        response.writeHead(200, { 'content-length': '10' }).write('1')
-        setTimeout(() => request.socket.destroy(), 20)
-      }
-    })
-  ]
+  let tear = (): void => {}
+  const cut = await startPeer(t, { handler: request => { request.socket.destroy() } })
+  const torn = await startPeer(t, {
+    handler: (request, response) => {
+      response.writeHead(200, { 'content-length': '10' }).write('1')
+      tear = () => { request.socket.destroy() }
+    }
+  })
   const slow = await startPeer(t, { delay: 60_000 })
   const { send, app, url } = await startGateway(t, {
     peers: { cut: { [cut.id]: {} }, torn: { [torn.id]: {} }, slow: { [slow.id]: {} } },
@@ -104,8 +103,14 @@ t.test('failures, each told once and before the end', async t => {
   app.upstreams.shed('slow', 1)
   await send('/slow')
   app.upstreams.shed('slow', 0)
-  await t.rejects(send('/torn'))
-  const left = fetch(`${url}/slow`, { signal: AbortSignal.timeout(100) })
+  const { body } = await request(`${url}/torn`)
+  tear()
+  await t.rejects(body.text())
+  const leaving = new AbortController()
+  const left = fetch(`${url}/slow`, { signal: leaving.signal })
+  left.catch(() => {})
+  await until(() => slow.hits === 1)
+  leaving.abort()
   await t.rejects(left)
   await over(events, 5)
   const of = (i: number): [string, string[], number | null, unknown] => {

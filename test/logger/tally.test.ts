@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { CodeCounts } from '../../lib/logger/codes.js'
 import { BOUNDS, Durations } from '../../lib/logger/durations.js'
+import { recordOf } from '../../lib/logger/record.js'
 import { talliedOf, tallyOf } from '../../lib/logger/tally.js'
 import { BAD, LEFT, OK, REFUSED, T0, World } from '../fixtures/pure.js'
 
@@ -81,11 +82,14 @@ t.test('first bytes are those of attempts that were answered, requests those of 
     logger.attempt(service, state, outcome, T0)
   }
   logger.request(service, 200, 1500, T0)
+  logger.request(service, 101, 3_600_000, T0)
   const tally = tallyOf(service)
   t.equal(tally.firstBytes.sum, 5 + 5 + 30 + 60)
   t.same([...tally.firstBytes.counts].slice(0, 6), [2, 0, 0, 1, 1, 0])
   t.equal(tally.requests.sum, 1500)
   t.equal(tally.requests.counts[10], 1)
+  t.equal(tally.requests.counts.reduce((a, b) => a + b), 1, 'without the WebSocket that was open for an hour')
+  t.same(recordOf(service)?.codes.told(), [['101', 1], ['200', 1]], 'which is a request all the same')
 })
 
 t.test('what an operator has refused is counted', async t => {
