@@ -4,7 +4,7 @@ import { noErrors, type StatusClass } from '../logger/outcome.js'
 import { conditionOf, isEligible, serviceCondition } from '../store/condition.js'
 import { nameOf } from '../picker/balancers/make.js'
 import { waitingIn } from '../picker/queue.js'
-import type { CheckResult, LoadReport, PeerState } from '../store/peer.js'
+import type { CheckResult, LoadReport, PeerState, Weighed } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
 
@@ -102,7 +102,8 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
       configured: peer.weight,
       effective: rounded(shares?.effective ?? 0),
       share: attempts === 0 ? null : rounded((recents?.requests ?? 0) / attempts),
-      expectedShare: rounded(shares?.expectedShare ?? 0)
+      expectedShare: rounded(shares?.expectedShare ?? 0),
+      override: state.weighed === null ? null : override(state.weighed)
     },
     inflight: state.inflight,
     maxInflight: peer.maxInflight === 0 ? service.settings.limits.maxInflight : peer.maxInflight,
@@ -142,6 +143,11 @@ function responses (classes: Record<StatusClass, number> = none): Record<string,
 /** What a peer says of its load. `weight` is what that makes of its weight; null while nothing. */
 function load ({ cpu, application, rps, eps, named, at }: LoadReport, weight: number | null) {
   return { at: iso(at), cpuUtilization: cpu, applicationUtilization: application, rps, eps, named: Object.fromEntries(named), weight: roundedOrNull(weight) }
+}
+
+/** An operator's weight in place of the registry's. */
+function override ({ weight, reason, since, until }: Weighed) {
+  return { weight, reason, since: iso(since), until: iso(until) }
 }
 
 function check (result: CheckResult) {

@@ -3,7 +3,7 @@ import { createCodec, type Codec, type CodecOptions } from './codec/codec.js'
 import { METADATA } from './codec/fields.js'
 import { readValue } from './codec/input.js'
 import { membersOf, withMember } from './codec/members.js'
-import type { Registration } from './codec/registration.js'
+import type { Decoded, Registration } from './codec/registration.js'
 import { Refusal } from './refusal.js'
 import type { Entry } from './source.js'
 
@@ -42,11 +42,14 @@ export function createAmend (options: CodecOptions): Amend {
 
 /** Does the entry say this of the peer, and nothing of others, where single bad fields are what they were before? */
 function saysOnly (codec: Codec, entry: Entry, known: Registration, peer: Peer): boolean {
+  const said = peersIn(codec.decode(entry, [known]))
   // What is bad as a whole would pass for what was known before.
-  if (codec.decode(entry, undefined).kind !== 'peers') return false
-  const decoded = codec.decode(entry, [known])
-  if (decoded.kind !== 'peers' || decoded.peers.length !== 1) return false
-  return decoded.peers.every(said => said.service === known.service && saysTheSame(said.peer, peer))
+  const isGood = peersIn(codec.decode(entry, undefined)).length === 1 && said.length === 1
+  return isGood && said.every(said => said.service === known.service && saysTheSame(said.peer, peer))
+}
+
+function peersIn (decoded: Decoded): readonly Registration[] {
+  return decoded.kind === 'peers' ? decoded.peers : []
 }
 
 function changed (value: string, amendment: Amendment): string {

@@ -28,11 +28,11 @@ t.test('drain, down and weight, each for a quarter of an hour, and up ends them'
   t.ok(lasts(down.until) <= MINUTES)
 
   t.match(JSON.parse((await patch(A, { status: 'up' })).body), { state: 'unknown', eligible: true, reason: null, until: null, weight: { effective: 3 } })
-  t.match(JSON.parse((await patch(A, { weight: 9.5 })).body), { eligible: true, weight: { configured: 3, effective: 9.5, expectedShare: 0.905 } })
+  t.match(JSON.parse((await patch(A, { weight: 9.5 })).body), { eligible: true, weight: { configured: 3, effective: 9.5, expectedShare: 0.905, override: { weight: 9.5, reason: 'weight 9.5 by alice', since: String, until: String } } })
   t.match(JSON.parse((await patch(A, { weight: 0, reason: 'hot' })).body), { state: 'draining', eligible: false, reason: 'weight 0 by alice: hot' })
   t.match(JSON.parse((await patch(A, { status: 'up', weight: 2 })).body), { eligible: true, weight: { effective: 2 } }, 'both at once')
   gateway.app.upstreams.recover('shop', A)
-  t.match(gateway.app.upstreams.status().services[0]?.peers[0]?.weight, { effective: 3 }, 'recover ends them too')
+  t.match(gateway.app.upstreams.status().services[0]?.peers[0]?.weight, { effective: 3, override: null }, 'recover ends them too')
 
   const told = actions()
   t.same(told.map(({ msg }) => msg.replace(/, until .*/, ' …')), [

@@ -113,3 +113,18 @@ t.test('without etcd nothing is promised', async t => {
   t.match(actions().map(({ action }) => action.what), ['down in the registry, without an answer'])
   t.equal((await patch(A, { status: 'down' })).status, 200, 'on this gateway it works all the same')
 })
+
+t.test('a gateway that may only read says so', async t => {
+  const etcd = await startEtcd(t, { auth: { username: 'root', password: 'secret' } })
+  await etcd.put(PREFIX + A, '{}')
+  await etcd.put(PREFIX + B, '{}')
+  await etcd.etcdctl('user', 'add', 'reader:secret')
+  await etcd.etcdctl('role', 'add', 'reading')
+  await etcd.etcdctl('role', 'grant-permission', 'reading', '--prefix=true', 'read', '/services/')
+  await etcd.etcdctl('user', 'grant-role', 'reader', 'reading')
+  const { patch, actions } = await startActions(t, { etcd: { hosts: etcd.endpoint, auth: { username: 'reader', password: 'secret' } } })
+  const { status, body } = await patch(A, { weight: 2, scope: 'registry' })
+  t.equal(status, 409)
+  t.match(JSON.parse(body).message, /does not let this gateway write the key/)
+  t.same(actions(), [])
+})

@@ -50,7 +50,7 @@ export class Deadlines {
   /** Who would be next of those that `mayTake` allows, -1 for nobody, and after how many picks of all each would have its turn. */
   ahead (states: readonly PeerState[], mayTake?: MayTake): { next: number, waits: Float64Array } {
     const { first, keys } = this.#heap
-    const now = keys[first] ?? 0
+    const now = keys[first] as number
     return { next: mayTake === undefined ? first : this.#heap.firstOf(states, mayTake), waits: keys.map(key => (key - now) * this.#total) }
   }
 
