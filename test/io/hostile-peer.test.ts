@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { ask, bytesOf, play, portOf, startRawPeer, type RawPeer, type Reply } from '../fixtures/raw.js'
 import { until } from '../fixtures/wait.js'
-import { garbage, GET, head, ok, type Outcome } from './garbage.js'
+import { garbage, GET, head, ok, type Outcome } from '../wire/garbage.js'
 
 interface Stage {
   readonly peer: RawPeer
