@@ -21,6 +21,8 @@ function keyFor (service: Service, request: FastifyRequest, now: number): string
     try {
       const key = hashKey(request)
       if (typeof key === 'string') return key
+      // It may be written with `async`: a promise that failed and that nobody listens to would end the process.
+      if (key instanceof Promise) key.catch(() => {})
       tell(service, request, new TypeError(`hashKey gave ${typeof key} in place of a string`), now)
     } catch (error) {
       tell(service, request, error, now)

@@ -63,7 +63,7 @@ t.test('a request without the header or cookie goes by its client\'s address', a
 })
 
 t.test('a hashKey that throws, or gives no text, is told of once, and the address is used', async t => {
-  const bad: Array<() => unknown> = [() => { throw new Error('no such tenant') }, () => undefined, () => 7, () => Promise.resolve('x')]
+  const bad: Array<() => unknown> = [() => { throw new Error('no such tenant') }, () => undefined, () => 7, () => Promise.resolve('x'), () => Promise.reject(new Error('too late'))]
   for (const hashKey of bad) {
     const { gateway, lines } = await stage(t, { hashKey: hashKey as () => string })
     const takers = await whoTakes(gateway, many.map(i => ['/shop/', { headers: { 'x-forwarded-for': `10.0.0.${i}` } }]))
