@@ -8,6 +8,7 @@ const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEt
 export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors }
 export type { CheckMessage, PeerMessage, RegistryMessage } from './http/channels.js'
 export type { ForwardingOptions, PeerResponse } from './http/forwarding-options.js'
+export type { UpstreamRecord } from './http/records.js'
 export type { PublicPeer, PublicPick } from './http/public-pick.js'
 export type { Shown, ShownPeer, ShownService } from './http/show.js'
 export type { PeerStatus, ServiceStatus } from './http/status.js'

@@ -47,12 +47,14 @@ class Composition implements Gateway {
   readonly settings: Settings
   readonly now = now
   readonly node = { id: `${hostname()}:${process.pid}`, pid: process.pid, startedAt: now(), version: packageVersion() }
+  readonly epoch = `${Math.round(this.node.startedAt).toString(36)}${process.pid.toString(36)}`
   readonly store: Store
   readonly picker: Picker
   readonly logger: Logger
   readonly registry: Registry
   readonly syncer: Syncer
   readonly waiters = new Waiters()
+  readonly ticking: Gateway['ticking'] = new Set()
   readonly journal = new Journal()
   readonly transport: Transport
   readonly dispatcher: UpstreamDispatcher
@@ -69,9 +71,9 @@ class Composition implements Gateway {
   constructor (settings: Settings, log: FastifyInstance['log']) {
     this.settings = settings
     this.#log = log
-    this.news = new News(log, this.journal)
     const inCode = (name: string): ServiceSettings => settings.services.get(name) ?? settings.service
     this.store = new Store(inCode)
+    this.news = new News(log, this.journal, this.store)
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
     this.logger = new Logger(settings.statsWindow)
     this.picker = new Picker(Math.random, (service, state, outcome, at) => {
@@ -95,7 +97,7 @@ class Composition implements Gateway {
     this.#follower = new Follower(this.syncer, this.registry, source, file, settings.keyPrefix, {
       changed: (changes, isBoot) => this.#adopt(changes, isBoot),
       told: () => {
-        this.news.registry(this.registry, now())
+        this.news.registry(this.registry, this.syncer.position?.cursor ?? null, now())
         this.waiters.check()
       },
       log
@@ -148,21 +150,19 @@ class Composition implements Gateway {
     for (const change of changes) {
       if (change.type === 'settings') {
         for (const state of change.service.peers.values()) this.#health.admit(change.service, state, false, boot, at)
-        this.news.changed(change.service.name, null, 'settings', at)
       } else {
         const { state, type } = change
         if (type === 'removed' || state.peer.status !== 'up') this.transport.release(state)
         if (type === 'removed') this.#health.drop(change.service, state)
         else this.#health.admit(change.service, state, type === 'added', boot, at)
         if (type === 'added') joined.add(change.service)
-        this.news.changed(change.service.name, state.peer.id, type, at)
       }
-      if (this.store.get(change.service.name) === undefined) this.journal.drop(change.service.name)
     }
     if (changes.some(({ type }) => type === 'settings')) this.#keepTicking()
     // Who is new is checked at once.
     for (const service of joined) this.#check(service, at)
     for (const { service } of changes) serve(service)
+    this.news.changed(changes, at)
     this.waiters.check()
   }
 
@@ -184,9 +184,11 @@ class Composition implements Gateway {
       if (this.#health.mayTurn(service)) this.#publish(this.#health.turn(service, this.picker.plan(service, at).panic, at))
       this.#check(service, at)
       serve(service)
+      this.news.standing(service, at)
       this.news.trouble(service, this.picker.trouble(service))
     }
-    this.news.registry(this.registry, at)
+    this.news.registry(this.registry, this.syncer.position?.cursor ?? null, at)
+    for (const tick of this.ticking) tick(at)
     this.waiters.check()
   }
 

@@ -1,6 +1,7 @@
 import type { Peer, PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { CheckSettings } from '../store/settings.js'
+import { note } from './check-runs.js'
 import { roundsOf } from './rounds.js'
 import { verdictOn, type Verdict } from './verdict.js'
 
@@ -39,6 +40,7 @@ export function admit (service: Service, state: PeerState, isNew: boolean, boot:
     state.checkReason = null
     roundsOf(service).failing.delete(state)
     state.lastCheck = null
+    state.checkRuns = []
   } else if (state.check === 'none') {
     state.check = isNew && !boot ? 'probing' : 'unchecked'
     state.checkReason = { reason: 'not checked yet', since: now, until: null }
@@ -54,6 +56,7 @@ export function conclude (task: CheckTask, answer: CheckAnswer, now: number): Ve
   const before = state.lastCheck?.streak ?? 0
   const streak = answer.ok ? Math.max(before, 0) + 1 : Math.min(before, 0) - 1
   state.lastCheck = { ...answer, at: now, streak }
+  note(state, state.lastCheck)
   if (answer.ok && state.check !== 'passing' && (state.check !== 'failing' || streak >= settings.rise)) {
     return pass(service, state, streak, now)
   }

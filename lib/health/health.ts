@@ -10,7 +10,7 @@ import { mayTurn, turn } from './panic.js'
 import { roundsOf } from './rounds.js'
 import { end, enlist, hurry, isBehind, start, strike } from './schedule.js'
 import { forget, sweep } from './sweep.js'
-import type { Verdict } from './verdict.js'
+import { verdictOn, type Verdict } from './verdict.js'
 
 /**
  * Who should be left out, and why. Health answers what is due at `now` and what it makes of what it is told; it never
@@ -52,14 +52,14 @@ export class Health {
    */
   tick (service: Service, now: number): Verdict[] {
     follow(service, now)
-    expire(service, now)
+    const verdicts = expire(service, now).map(({ state, what }) => verdictOn(service, state, 'expire', 'override_over', `the override is over: ${what}`, now))
     const { outlier } = service.settings
     const rounds = roundsOf(service)
     if (outlier === false) {
       rounds.sweptAt = null
-      return forget(service, rounds, now)
+      return [...verdicts, ...forget(service, rounds, now)]
     }
-    const verdicts = release(service, rounds, now)
+    verdicts.push(...release(service, rounds, now))
     // The first call only starts the interval.
     const at = now + service.rewound
     rounds.sweptAt ??= at

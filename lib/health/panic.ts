@@ -20,5 +20,5 @@ export function turn (service: Service, isPanic: boolean, now: number): Verdict 
   if (rounds.isPanic === isPanic) return undefined
   rounds.isPanic = isPanic
   const reason = isPanic ? `only ${healthOf(service)}, so health is ignored` : healthOf(service)
-  return { action: isPanic ? 'panic' : 'calm', service: service.name, peer: null, cause: 'healthy_share', reason, since: now, until: null }
+  return { action: isPanic ? 'panic' : 'calm', service: service.name, peer: null, scheme: null, cause: 'healthy_share', reason, since: now, until: null }
 }

@@ -156,6 +156,6 @@ class Crew {
     const changes = [status, weight === null ? null : `weight ${weight}`].filter(change => change !== null).join(' and ')
     const where = changes === '' ? null : `${changes} ${scope === 'registry' ? 'in the registry' : 'on this gateway'}${how}${force ? ', by force' : ''}`
     const what = [where, check ? 'check' : null].filter(part => part !== null).join(' and ')
-    this.#gateway.news.acted({ at: this.#gateway.now(), service: service.name, peer: state.peer.id, by, what, reason, until })
+    this.#gateway.news.acted({ at: this.#gateway.now(), service, state, by, what, reason, until })
   }
 }

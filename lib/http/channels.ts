@@ -50,8 +50,8 @@ export function publishVerdict ({ service, peer, action: event, cause, reason, s
   if (peers.hasSubscribers) peers.publish({ service, peer, event, cause, reason, since, until } satisfies PeerMessage)
 }
 
-/** An operator has acted over HTTP; `reason` says what was done, by whom and why. */
-export function publishAction (service: string, peer: string, reason: string, since: number, until: number | null): void {
+/** An operator or the application has acted; `reason` says what was done, by whom and why. */
+export function publishAction (service: string, peer: string | null, reason: string, since: number, until: number | null): void {
   if (peers.hasSubscribers) peers.publish({ service, peer, event: 'action', cause: null, reason, since, until } satisfies PeerMessage)
 }
 

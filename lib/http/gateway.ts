@@ -23,9 +23,13 @@ export interface Gateway {
   /** Epoch ms. */
   readonly now: () => number
   readonly node: { readonly id: string, readonly pid: number, readonly startedAt: number, readonly version: string }
+  /** Tells this run of the gateway from another one; a part of every record's id. */
+  readonly epoch: string
   readonly journal: Journal
   readonly news: News
   readonly waiters: Waiters
+  /** Called with the time (epoch ms) at each tick of the gateway's interval. */
+  readonly ticking: Set<(now: number) => void>
   /** An operator's call changed something: derived values and waiters want to know. */
   readonly changed: () => void
   /** Finds out whether the registry as of `revision` is applied; `syncer.reached` will tell. */

@@ -9,11 +9,13 @@ import { isLocal } from './access.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
 import { explained, keyOf } from './explain.js'
+import { events } from './events.js'
 import { find } from './find.js'
 import type { Gateway } from './gateway.js'
 import { METRICS_TYPE } from './exposition.js'
 import { metrics } from './metrics.js'
-import { iso, isoOrNull, registryStatus, serviceStatus, status } from './status.js'
+import { recordOf } from './records.js'
+import { iso, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -53,6 +55,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
     return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(Readable.from(metrics(gateway)))
   })
 
+  events(app, gateway, guarded)
   if (settings.actions !== false) await app.register(actions(gateway, guarded, settings.actions))
 
   // Whoever may look sees why; to outsiders it says only whether.
@@ -89,7 +92,7 @@ function detail (gateway: Gateway, service: Service) {
     ...serviceStatus(gateway, service, now),
     settings: shown(service.settings),
     history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
-    events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at), ...(event.until !== undefined && { until: isoOrNull(event.until) }) }))
+    events: gateway.journal.of(service.name).map(happening => recordOf(gateway.epoch, happening))
   }
 }
 

@@ -1,62 +1,122 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { CheckAnswer, CheckTask } from '../health/checks.js'
+import { roundsOf } from '../health/rounds.js'
 import type { Verdict } from '../health/verdict.js'
+import { conditionOf, serviceCondition, type ServiceWord } from '../store/condition.js'
+import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import type { Registry, RegistryWord } from '../syncer/registry.js'
+import type { Store } from '../store/store.js'
+import type { Registry } from '../syncer/registry.js'
 import type { Change } from '../syncer/syncer.js'
 import { publishAction, publishChange, publishCheck, publishRegistry, publishVerdict } from './channels.js'
-import type { Journal } from './journal.js'
+import { difference } from './difference.js'
+import { ears, type Ears } from './ears.js'
+import type { Happening, Journal } from './journal.js'
 
 /** What somebody should look into. */
 const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
 
-/** What an operator has done to a peer, why, and until when it lasts (epoch ms; null where it stays). */
+/** A service that can answer nothing. */
+const DEAD: ReadonlySet<ServiceWord> = new Set(['down', 'empty'])
+
+/** What has been done to a peer, or to the whole service, why, and until when it lasts (epoch ms; null where it stays). */
 export interface Action {
   readonly at: number
-  readonly service: string
-  readonly peer: string
-  readonly by: string
+  readonly service: Service
+  readonly state: PeerState | null
+  /** Null for the application's own code. */
+  readonly by: string | null
   readonly what: string
   readonly reason: string | null
   readonly until: number | null
 }
 
-/** Tells the log, the journals of the services, and whoever subscribes to the channels what has happened. */
+const nothing = { peer: null, scheme: null, state: null, cause: null, reason: null, since: null, until: null, revision: null, what: null, by: null } as const
+
+/**
+ * Tells the log, the journal, whoever subscribes to the channels and whoever listens what has happened, each thing once and in
+ * the order in which it came about.
+ */
 export class News {
+  readonly ears: Ears
   readonly #log: FastifyBaseLogger
   readonly #journal: Journal
+  readonly #store: Store
   readonly #troubles = new WeakMap<Service, string>()
-  #registry: RegistryWord | null = null
+  readonly #standings = new WeakMap<Service, { stamp: number, state: ServiceWord }>()
+  #registry: { state: ReturnType<Registry['state']> | null, lastError: string | null, resyncs: ReadonlyMap<string, number> } = { state: null, lastError: null, resyncs: new Map() }
 
-  constructor (log: FastifyBaseLogger, journal: Journal) {
+  constructor (log: FastifyBaseLogger, journal: Journal, store: Store) {
     this.#log = log
     this.#journal = journal
+    this.#store = store
+    this.ears = ears(error => log.error(error, 'a listener of app.upstreams.on failed'))
   }
 
-  /** The registry's changes may be many and are all at etcd to be read: the log has them at `debug`. */
-  changed (service: string, peer: string | null, event: Change['type'], at: number): void {
-    this.#log.debug({ service, peer, event }, 'the registry changed')
-    this.#journal.add(service, { at, peer, event, reason: null })
-    publishChange(service, peer, event, at)
+  /**
+   * What the registry has changed, once all of it is in force. It may be much and is all at etcd to be read: the log has it
+   * at `debug`.
+   */
+  changed (changes: readonly Change[], at: number): void {
+    for (const change of changes) {
+      const { service, type } = change
+      const state = 'state' in change ? change.state : null
+      this.#log.debug({ service: service.name, peer: state?.peer.id ?? null, event: type }, 'the registry changed')
+      if (state === null) this.#tell({ ...nothing, type: 'service', at, service: service.name, event: type, state: standing(service).state, revision: service.revision })
+      else {
+        // Who has left with the revision of its registration left by a later one.
+        const revision = type === 'removed' ? service.revision : state.peer.modRevision
+        const reason = change.type === 'changed' ? difference(change.was, state.peer) : null
+        this.#tell({ ...this.#about(service.name, state), at, event: type, reason, revision })
+      }
+      publishChange(service.name, state?.peer.id ?? null, type, at)
+    }
+    for (const { service } of changes) this.#comeOrGone(service, at)
   }
 
   /** What health has decided. */
   judged (verdict: Verdict): void {
-    const { action, service, peer, reason } = verdict
+    const { action, service, peer, scheme, cause, reason, since, until } = verdict
     const level = BAD_NEWS.has(action) ? 'warn' : 'info'
     const whom = peer === null ? service : `${service} ${peer}`
     this.#log[level]({ verdict }, `${whom}: ${action === 'calm' ? 'panic is over' : action}, ${reason}`)
-    this.#journal.add(service, { at: verdict.since, peer, event: action, reason })
+    const known = this.#store.get(service)
+    const state = known?.peers.get(`${scheme}://${peer}`)
+    const about = state !== undefined
+      ? this.#about(service, state)
+      : { ...nothing, type: peer === null ? 'service' as const : 'peer' as const, service, peer, scheme, state: known === undefined ? null : standing(known).state }
+    this.#tell({ ...about, at: since, event: action, cause, reason, since, until })
     publishVerdict(verdict)
   }
 
-  /** How the registry is; told when it is in another state than before. */
-  registry (registry: Registry, at: number): void {
+  /** How the registry is; told when it is in another state than before, or has trouble, or has it no longer. */
+  registry (registry: Registry, revision: bigint | null, at: number): void {
+    const { lastError } = registry
     const state = registry.state(at)
     const was = this.#registry
-    if (state === was) return
-    this.#registry = state
-    publishRegistry({ state, was, lastError: registry.lastError, at })
+    const resynced = registry.resyncCounts.filter(([reason, count]) => count > (was.resyncs.get(reason) ?? 0))
+    if (state === was.state && lastError === was.lastError && resynced.length === 0) return
+    this.#registry = { state, lastError, resyncs: new Map(registry.resyncCounts) }
+    const about = { ...nothing, type: 'registry' as const, service: null, at, state, revision }
+    for (const [reason] of resynced) this.#tell({ ...about, event: 'resync', cause: reason, reason: `listed again: ${reason}` })
+    // Of one trouble after the other the first one is enough.
+    if ((lastError === null) !== (was.lastError === null)) this.#tell({ ...about, event: lastError === null ? 'clear' : 'error', reason: lastError })
+    if (state === was.state) return
+    this.#tell({ ...about, event: 'state', reason: lastError })
+    publishRegistry({ state, was: was.state, lastError, at })
+  }
+
+  /** How a service stands, when something about it has changed since this was asked; told when it is another word than before. */
+  standing (service: Service, at: number): void {
+    const known = this.#standings.get(service)
+    if (known?.stamp === service.stamp) return
+    const { state, reason } = standing(service)
+    this.#standings.set(service, { stamp: service.stamp, state })
+    if (state === known?.state || (known === undefined && !DEAD.has(state))) return
+    this.#tell({ ...nothing, type: 'service', at, service: service.name, event: 'state', state, reason, since: at })
+    if (known === undefined) return
+    if (DEAD.has(state)) this.#log.warn({ service: service.name, state }, `${service.name}: ${state}, ${reason}`)
+    else if (DEAD.has(known.state)) this.#log.info({ service: service.name, state }, `${service.name}: ${state} again, it was ${known.state}`)
   }
 
   /** A check has ended. */
@@ -64,13 +124,16 @@ export class News {
     publishCheck(task, answer, at)
   }
 
-  /** What somebody has done by hand, and here is the one line about it. */
-  acted (action: Action): void {
-    const { service, peer, by, what, reason, until, at } = action
+  /** What somebody has done, and here is the one line about it. */
+  acted ({ service: { name: service }, state, by, what, reason, until, at }: Action): void {
+    const peer = state?.peer.id ?? null
+    const action = { at, service, peer, by, what, reason, until }
+    const done = `${what} by ${by ?? 'the application'}${reason === null ? '' : ` (${reason})`}`
     const end = until === null ? '' : `, until ${new Date(until).toISOString()}`
-    const done = `${what} by ${by}${reason === null ? '' : ` (${reason})`}`
-    this.#log.warn({ action }, `${service} ${peer}: ${done}${end}`)
-    this.#journal.add(service, { at, peer, event: 'action', reason, what, by, until })
+    // What the application does itself it does as often as it likes.
+    this.#log[by === null ? 'info' : 'warn']({ action }, `${peer === null ? service : `${service} ${peer}`}: ${done}${end}`)
+    const about = state === null ? { ...nothing, type: 'service' as const, service } : this.#about(service, state)
+    this.#tell({ ...about, at, event: 'action', reason, since: at, until, what, by })
     publishAction(service, peer, done, at, until)
   }
 
@@ -80,4 +143,29 @@ export class News {
     this.#troubles.set(service, trouble)
     this.#log.error({ service: service.name }, `${service.name}: its own balancer fails, round robin chooses: ${trouble}`)
   }
+
+  /** A service that is known by its peers alone comes with the first and goes with the last of them. */
+  #comeOrGone (service: Service, at: number): void {
+    const isKnown = this.#store.get(service.name) === service
+    const wasKnown = this.#standings.has(service)
+    if (isKnown === wasKnown) return
+    const state = isKnown ? standing(service).state : null
+    if (state === null) this.#standings.delete(service)
+    else this.#standings.set(service, { stamp: service.stamp, state })
+    this.#tell({ ...nothing, type: 'service', at, service: service.name, event: isKnown ? 'added' : 'removed', state, revision: service.revision })
+    if (!isKnown) this.#journal.drop(service.name)
+  }
+
+  #about (service: string, state: PeerState): Happening {
+    const { peer: { id: peer, scheme }, isRemoved } = state
+    return { ...nothing, type: 'peer', at: 0, event: '', service, peer, scheme, state: isRemoved ? null : conditionOf(state).state }
+  }
+
+  #tell (happening: Happening): void {
+    this.ears.tell(this.#journal.add(happening))
+  }
+}
+
+function standing (service: Service): ReturnType<typeof serviceCondition> {
+  return serviceCondition(service, roundsOf(service).isPanic)
 }

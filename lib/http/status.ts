@@ -7,6 +7,7 @@ import { waitingIn } from '../picker/queue.js'
 import type { CheckResult, LoadReport, PeerState, Weighed } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
+import { atOnce } from './slices.js'
 
 /** How far back rates, shares and percentiles reach (s), or the statistics' window when that is shorter. */
 const REACH = 60
@@ -18,16 +19,19 @@ export function status (gateway: Gateway): ReturnType<typeof build> {
 
 function build (gateway: Gateway) {
   const now = gateway.now()
-  const { registry, node, store } = gateway
-  const services = store.sorted().map(service => serviceStatus(gateway, service, now))
+  const services = gateway.store.sorted().map(service => serviceStatus(gateway, service, now))
+  return { ...head(gateway, now), totals: totals(services), services }
+}
+
+/** What is said before anything is said of services. */
+export function head (gateway: Gateway, now: number) {
+  const { registry, node } = gateway
   return {
     schema: 1 as const,
     now: iso(now),
     ready: registry.isReady,
     node: { id: node.id, pid: node.pid, startedAt: iso(node.startedAt), version: node.version },
-    registry: registryStatus(gateway, now),
-    totals: totals(services),
-    services
+    registry: registryStatus(gateway, now)
   }
 }
 
@@ -57,6 +61,14 @@ function compare (a: string, b: string): number {
 
 /** One service with its peers, sorted by id. */
 export function serviceStatus (gateway: Gateway, service: Service, now: number) {
+  return atOnce(serviceSteps(gateway, service, now))
+}
+
+/** So many peers are looked at between two steps. */
+const STEP = 64
+
+/** The same step by step, for services with so many peers that nobody should wait for all of them. */
+export function * serviceSteps (gateway: Gateway, service: Service, now: number) {
   const { picker, logger } = gateway
   const seconds = Math.min(REACH, logger.seconds)
   // The plan first: bringing it up to date also brings the ramps up to date.
@@ -66,8 +78,17 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
   const wrong = picker.trouble(service)
   const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${wrong}`
   const states = [...service.peers.values()].sort((a, b) => compare(a.peer.id, b.peer.id) || compare(a.peer.scheme, b.peer.scheme))
-  const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
+  const recents = new Map<PeerState, Recent>()
+  for (const state of states) {
+    recents.set(state, recent(state, seconds, now))
+    if (recents.size % STEP === 0) yield
+  }
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
+  const peers = []
+  for (const state of states) {
+    peers.push(peerStatus(state, service, shares.get(state), recents.get(state), attempts))
+    if (peers.length % STEP === 0) yield
+  }
   return {
     name: service.name,
     state: trouble !== null && condition.state === 'healthy' ? 'degraded' as const : condition.state,
@@ -80,7 +101,7 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
     inflight: states.reduce((sum, { inflight }) => sum + inflight, 0),
     queued: waitingIn(service),
     ...rates(recent(service, seconds, now)),
-    peers: states.map(state => peerStatus(state, service, shares.get(state), recents.get(state), attempts))
+    peers
   }
 }
 
@@ -155,8 +176,9 @@ function check (result: CheckResult) {
   return { at: iso(at), ok, status, ms: rounded(ms), error, streak }
 }
 
-function totals (services: readonly ServiceStatus[]) {
-  const sum = (of: (service: ServiceStatus) => number): number => services.reduce((total, service) => total + of(service), 0)
+/** What they come to together. */
+export function totals (services: ReadonlyArray<Omit<ServiceStatus, 'peers'>>) {
+  const sum = (of: (service: Omit<ServiceStatus, 'peers'>) => number): number => services.reduce((total, service) => total + of(service), 0)
   return {
     services: services.length,
     peers: sum(({ peersTotal }) => peersTotal),

@@ -9,12 +9,14 @@ import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
 import { publicPick, type PublicPick } from './public-pick.js'
+import { recordOf, type UpstreamRecord } from './records.js'
 import { show, showAll, type Shown, type ShownService } from './show.js'
 import { status } from './status.js'
 import type { Waiters } from './waiters.js'
 import { OVERRIDE_FOR } from './wish.js'
 
 const LONGEST = 2 ** 31 - 1
+const EVENTS: ReadonlyArray<UpstreamRecord['type']> = ['peer', 'service', 'registry']
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -89,15 +91,18 @@ export class Upstreams {
   cutdown (service: string, peerId: string, share: number, options: { for?: number } = {}): void {
     const known = this.#known(service)
     const now = this.#gateway.now()
-    overrides.cutdown(known, this.#peer(known, peerId), shareOf(share), now, now + durationOf(options.for))
-    this.#gateway.changed()
+    const state = this.#peer(known, peerId)
+    const until = now + durationOf(options.for)
+    overrides.cutdown(known, state, shareOf(share), now, until)
+    this.#did(known, state, `cut down to ${share} of its weight`, until)
   }
 
   /** Ends cutdown and drain of a peer, and what actions have set here. */
   recover (service: string, peerId: string): void {
     const known = this.#known(service)
-    overrides.recover(known, this.#peer(known, peerId))
-    this.#gateway.changed()
+    const state = this.#peer(known, peerId)
+    overrides.recover(known, state)
+    this.#did(known, state, 'recovered', null)
   }
 
   /** Has this share (0…1) of the service's requests answered with 503 and Retry-After; 0 ends it. */
@@ -105,6 +110,7 @@ export class Upstreams {
     const known = this.#known(service)
     known.shed = shareOf(share)
     known.shedOwed = 0
+    this.#did(known, null, `${share * 100} % of the requests refused`, null)
   }
 
   /**
@@ -115,9 +121,10 @@ export class Upstreams {
     const known = this.#known(service)
     const state: PeerState = this.#peer(known, peerId)
     const now = this.#gateway.now()
-    overrides.drain(known, state, now, now + durationOf(options.for))
+    const until = now + durationOf(options.for)
+    overrides.drain(known, state, now, until)
     this.#gateway.transport.release(state)
-    this.#gateway.changed()
+    this.#did(known, state, 'drained', until)
     await this.#waiters.until(() => state.inflight === 0)
   }
 
@@ -153,6 +160,23 @@ export class Upstreams {
     if (!isThere()) this.#gateway.ask(wanted)
     await this.#waiters.until(isThere, timeout, () => new SyncError(registry.lastError ??
       `revision ${wanted} was not reached within ${timeout} ms; the registry is at ${syncer.reached}`))
+  }
+
+  /**
+   * Calls `listener` with each record of that kind from now on, the same that the event stream sends: when the registry has
+   * changed peers, after all that came together is in force. Returns what ends that. What a listener throws is logged.
+   */
+  on (event: UpstreamRecord['type'], listener: (record: UpstreamRecord) => unknown): () => void {
+    if (!EVENTS.includes(event)) throw new BadOptionError('event', EVENTS.map(name => `'${name}'`).join(', '), event)
+    if (typeof listener !== 'function') throw new BadOptionError('listener', 'a function of a record', listener)
+    const { news, epoch } = this.#gateway
+    return news.ears.add(happening => happening.type === event ? listener(recordOf(epoch, happening)) : undefined)
+  }
+
+  #did (service: Service, state: PeerState | null, what: string, until: number | null): void {
+    const { news, now } = this.#gateway
+    news.acted({ at: now(), service, state, by: null, what, reason: null, until })
+    this.#gateway.changed()
   }
 
   /** A minute, or as far back as the statistics reach. */

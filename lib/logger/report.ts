@@ -1,9 +1,9 @@
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import { quantile } from './histogram.js'
+import { lowerBound, quantile } from './histogram.js'
 import { CLIENT_CLOSED } from './outcome.js'
 import { recordOf } from './record.js'
-import type { Summary } from './window.js'
+import type { Second, Summary } from './window.js'
 
 /** A peer's part of a report, in the original's shape; all times in seconds. */
 export interface PeerReport {
@@ -79,16 +79,25 @@ export function recent (owner: PeerState | Service, seconds: number, now: number
 
 /** One entry for each of the `seconds` full seconds before `now`: requests, failures and the mean in ms. */
 export function history (service: Service, seconds: number, now: number): Array<{ at: number, requests: number, errors: number, meanMs: number | null }> {
-  const window = recordOf(service)?.window
-  const end = Math.floor(now / 1000) - 1
+  const last = Math.floor(now / 1000) - 1
+  const first = last - seconds + 1
+  const busy = new Map(series(service, first, last).map(entry => [entry.second, entry]))
   return Array.from({ length: seconds }, (_, i) => {
-    const second = end - seconds + 1 + i
-    const sum = window?.sum(second, second)
-    if (sum === undefined || sum.count === 0) return { at: second, requests: 0, errors: 0, meanMs: null }
-    let errors = 0
-    for (const [code, count] of sum.codes) if (code >= 500) errors += count
-    return { at: second, requests: sum.count, errors, meanMs: sum.rtsum / sum.count }
+    const { requests, errors, answers, rtsum } = busy.get(first + i) ?? { requests: 0, errors: 0, answers: 0, rtsum: 0 }
+    return { at: first + i, requests, errors, meanMs: answers === 0 ? null : rtsum / answers }
   })
+}
+
+/** The seconds from `first` to `last`, both included, in which anything happened; oldest first. */
+export function series (owner: PeerState | Service, first: number, last: number): Second[] {
+  return recordOf(owner)?.window.series(first, last) ?? []
+}
+
+/** Answers of the last `seconds` seconds, the running one included, by latency: `[from, to, count]` in ms, for those that have any. */
+export function latencies (owner: PeerState | Service, seconds: number, now: number): Array<[from: number, to: number, count: number]> {
+  const last = Math.floor(now / 1000)
+  const counts = recordOf(owner)?.window.sum(last - seconds + 1, last).histogram ?? new Uint32Array()
+  return [...counts].flatMap((count, bucket): Array<[number, number, number]> => count === 0 ? [] : [[lowerBound(bucket), lowerBound(bucket + 1), count]])
 }
 
 function quantiles (sum: Summary | undefined, unit: number): Latency {

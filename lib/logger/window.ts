@@ -13,6 +13,18 @@ export interface Summary {
   readonly histogram: Uint32Array
 }
 
+/**
+ * What happened in one second: answers, clients that left among them; requests, which are these and what failed without an
+ * answer; errors, which are those that failed and 5xx. `rtsum` is ms, of the answers.
+ */
+export interface Second {
+  readonly second: number
+  readonly answers: number
+  readonly requests: number
+  readonly errors: number
+  readonly rtsum: number
+}
+
 const KINDS = ERROR_KINDS.length
 const FULL = 0xffff
 /** Status codes that have a cell in each slot, the first that are seen; a peer seldom has more. */
@@ -92,6 +104,27 @@ export class Window {
     }
     const codes = new Map([...counted].sort((a, b) => a[0] - b[0]))
     return { codes, errors, count, rtsum, ttfbSum, histogram }
+  }
+
+  /** Each second from `first` to `last`, both included, that anything was counted in and that is still held; oldest first. */
+  series (first: number, last: number): Second[] {
+    const found: Second[] = []
+    for (let slot = 0; slot < this.#slots; slot++) {
+      const [sums, counts] = [slot * SLOT / 8, (slot * SLOT + COUNTS) / 4]
+      const second = this.#sums[sums] as number
+      if (second < first || second > last) continue
+      let [answers, failed] = [0, 0]
+      const add = (code: number, n: number): void => {
+        answers += n
+        if (code >= 500) failed += n
+      }
+      this.#codes.forEach((code, i) => add(code, this.#counts[counts + KINDS + i] as number))
+      for (const [code, column] of this.#more) add(code, column[slot] as number)
+      let lost = 0
+      ERROR_KINDS.forEach((kind, i) => { if (kind !== 'aborted') lost += this.#counts[counts + i] as number })
+      found.push({ second, answers, requests: answers + lost, errors: failed + lost, rtsum: this.#sums[sums + 1] as number })
+    }
+    return found.sort((a, b) => a.second - b.second)
   }
 
   #slotFor (second: number): number {

@@ -41,24 +41,29 @@ export function recover (service: Service, state: PeerState): void {
   service.touch()
 }
 
-/** Ends the overrides whose time is over. O(1) until one may be, O(peers) then. */
-export function expire (service: Service, now: number): void {
-  if (now < service.overriddenUntil) return
+/** An override whose time is over. */
+export interface Expired {
+  readonly state: PeerState
+  /** In words: what it was. */
+  readonly what: string
+}
+
+/** Ends the overrides whose time is over, and returns them. O(1) until one may be, O(peers) then. */
+export function expire (service: Service, now: number): Expired[] {
+  if (now < service.overriddenUntil) return []
   service.overriddenUntil = Infinity
+  const expired: Expired[] = []
   for (const state of service.peers.values()) {
-    if (isOver(service, state.cutdown, now)) {
-      state.cutdown = null
-      service.touch()
-    }
-    if (isOver(service, state.drain, now)) {
-      state.drain = null
-      service.touch()
-    }
-    if (isOver(service, state.weighed, now)) {
-      state.weighed = null
-      service.touch()
-    }
+    const { cutdown, drain, weighed } = state
+    if (isOver(service, cutdown, now)) state.cutdown = null
+    if (isOver(service, drain, now)) state.drain = null
+    if (isOver(service, weighed, now)) state.weighed = null
+    if (state.cutdown !== cutdown) expired.push({ state, what: `cut down to ${cutdown?.share} of its weight` })
+    if (state.drain !== drain) expired.push({ state, what: String(drain?.reason) })
+    if (state.weighed !== weighed) expired.push({ state, what: String(weighed?.reason) })
   }
+  if (expired.length > 0) service.touch()
+  return expired
 }
 
 /** One that goes on is looked at again when its time has come. */

@@ -113,6 +113,19 @@ export interface CheckResult {
   readonly streak: number
 }
 
+/** Checks in a row that came to the same. Points in time are epoch ms, the slowest one of them took so many ms. */
+export interface CheckRun {
+  readonly ok: boolean
+  readonly status: number | null
+  readonly error: string | null
+  count: number
+  readonly from: number
+  to: number
+  slowest: number
+}
+
+const NO_RUNS: readonly CheckRun[] = Object.freeze([])
+
 /** Everything learned about a peer. Each field names the only part that writes it. */
 export class PeerState {
   /** Store. The current registration. */
@@ -158,6 +171,8 @@ export class PeerState {
   checkReason: Reason | null = null
   /** Health. */
   lastCheck: CheckResult | null = null
+  /** Health. The last checks, oldest first. */
+  checkRuns: readonly CheckRun[] = NO_RUNS
   /** Health. Out until `ejected.until`; after that, half-open. */
   ejected: Ejection | null = null
   /** Health. The ejection is over and one request may prove the peer. */

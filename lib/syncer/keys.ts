@@ -11,7 +11,9 @@ import type { Anchor, Entry } from './source.js'
 
 /** What an application of news changed. */
 export type Change =
-  | { readonly type: 'added' | 'changed' | 'removed', readonly service: Service, readonly state: PeerState }
+  | { readonly type: 'added' | 'removed', readonly service: Service, readonly state: PeerState }
+  /** `was` is the registration before this one. */
+  | { readonly type: 'changed', readonly service: Service, readonly state: PeerState, readonly was: Peer }
   | { readonly type: 'settings', readonly service: Service }
 
 /** Lays raw settings from the registry over a service's settings in code; throws an error that says what is wrong. */
@@ -195,7 +197,9 @@ export class Keys {
     }
     // A listing comes in the order of its keys.
     if (!isBoot || revision > service.revision) service.revision = revision
-    changes.push({ type: known === undefined ? 'added' : 'changed', service, state: service.put(peer, now, isBoot) })
+    const was = known?.peer
+    const state = service.put(peer, now, isBoot)
+    changes.push(was === undefined ? { type: 'added', service, state } : { type: 'changed', service, state, was })
   }
 
   /** Makes live settings from the registry count, or keeps the last good ones and says why. */

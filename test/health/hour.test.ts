@@ -122,7 +122,7 @@ t.test('an hour of failing and recovering peers, simulated', async t => {
     })
     t.same([...wrong], [], `seed ${seed}`)
     const kinds = new Set(world.verdicts.map(({ action }) => action))
-    t.same([...kinds].sort(), ['calm', 'down', 'eject', 'panic', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
+    t.same([...kinds].sort(), ['calm', 'down', 'eject', 'expire', 'panic', 'probe', 'restore', 'spare', 'up'], 'all of it has happened')
     t.ok(hour.served > 50_000 && hour.unserved < hour.served / 100, `${hour.served} served, ${hour.unserved} not`)
   }
 })

@@ -41,7 +41,8 @@ t.test('drain, down and weight, each for a quarter of an hour, and up ends them'
     `shop ${A}: up on this gateway by alice`,
     `shop ${A}: weight 9.5 on this gateway by alice …`,
     `shop ${A}: weight 0 on this gateway by alice (hot) …`,
-    `shop ${A}: up and weight 2 on this gateway by alice …`
+    `shop ${A}: up and weight 2 on this gateway by alice …`,
+    `shop ${A}: recovered by the application`
   ], 'one line for each: who, what, why, until when')
   const { events } = JSON.parse((await gateway.send('/_upstreams/services/shop')).body)
   t.match(events.filter(({ event }: { event: string }) => event === 'action'), [

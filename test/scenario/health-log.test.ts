@@ -25,8 +25,8 @@ function logger () {
 }
 
 async function events ({ send }: TestGateway): Promise<string[]> {
-  const { events } = JSON.parse((await send('/_upstreams/services/shop')).body) as { events: Array<{ event: string, reason: string | null }> }
-  return events.filter(({ reason }) => reason !== null).map(({ event, reason }) => `${event}, ${reason}`)
+  const { events } = JSON.parse((await send('/_upstreams/services/shop')).body) as { events: Array<{ event: string, cause: string | null, reason: string | null }> }
+  return events.filter(({ cause }) => cause !== null).map(({ event, reason }) => `${event}, ${reason}`)
 }
 
 const outlier = { consecutive5xx: 3, interval: 100, baseEjection: 300, maxEjection: 300 }

@@ -1,0 +1,149 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import { failure } from './bad-request.js'
+import type { Gateway } from './gateway.js'
+import type { Numbered } from './journal.js'
+import { numberOf, recordOf } from './records.js'
+import { inSlices } from './slices.js'
+import { Stats } from './stats.js'
+import { iso } from './status.js'
+import { Viewer } from './viewer.js'
+
+/** No more than so many look at the same time, so that what lies unread for all of them stays bounded. */
+export const VIEWERS = 64
+/** After how long a browser comes back, ms. */
+const RETRY = 1000
+/** How long the last bytes may take when the gateway closes, ms. */
+const FAREWELL = 500
+
+/** The route of the event stream, for those whom `guards` lets through. */
+export function events (app: FastifyInstance, gateway: Gateway, guards: RouteShorthandOptions): void {
+  const stream = new EventStream(gateway, error => app.log.error(error))
+  gateway.ticking.add(at => stream.tick(at))
+  app.addHook('preClose', async () => stream.close())
+  // A HEAD would be a stream that nobody reads.
+  app.get('/events', { ...guards, exposeHeadRoute: false }, (request, reply) => stream.join(request, reply))
+}
+
+/**
+ * The event stream: `hello`, the records that a viewer has missed since the one named by `Last-Event-ID`, `snapshot`, and from
+ * then on records as they come and `stats` once a second. Nothing is worked out while nobody looks, and all who look get the
+ * same bytes.
+ */
+class EventStream {
+  readonly #gateway: Gateway
+  readonly #stats: Stats
+  readonly #viewers = new Set<Viewer>()
+  readonly #failed: (error: unknown) => void
+  /** The last snapshot, until there are newer figures: it holds all up to record `n`. */
+  #snapshot: { readonly chunk: Buffer, readonly n: number } | null = null
+  #second = 0
+  #isDue = false
+  #isWorking = false
+  #isClosed = false
+
+  /** What should never fail is told to `failed`. */
+  constructor (gateway: Gateway, failed: (error: unknown) => void) {
+    this.#gateway = gateway
+    this.#stats = new Stats(gateway)
+    this.#failed = failed
+    gateway.news.ears.add(happening => this.#tell(happening))
+  }
+
+  /** Answers with the stream. Throws (503) when too many look already. */
+  join (request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    // One connection for one stream: what it leaves behind when it ends would keep a closing server waiting.
+    if (request.raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    if (this.#viewers.size >= VIEWERS || this.#isClosed) {
+      reply.header('retry-after', '5')
+      throw failure(503, this.#isClosed ? 'the gateway is closing' : `${VIEWERS} look at the event stream already`)
+    }
+    const { journal, epoch, node, now } = this.#gateway
+    const seen = numberOf(epoch, String(request.headers['last-event-id'] ?? ''))
+    const resumed = seen !== null && journal.after(seen) !== null
+    const viewer = new Viewer(resumed ? seen : journal.last, () => { reply.raw.destroy() })
+    this.#viewers.add(viewer)
+    viewer.out.once('close', () => this.#leave(viewer))
+    viewer.send(this.#frame('hello', JSON.stringify({ now: iso(now()), node: { ...node, startedAt: iso(node.startedAt) }, resumed, actions: this.#gateway.settings.inspect !== false && this.#gateway.settings.inspect.actions !== false }), viewer.seen, `retry: ${RETRY}\n`))
+    setImmediate(() => this.#work())
+    return reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store, no-transform').header('x-accel-buffering', 'no').send(viewer.out)
+  }
+
+  /** Looks after the viewers; once a second their figures are due. */
+  tick (at: number): void {
+    if (this.#viewers.size === 0) return
+    for (const viewer of this.#viewers) viewer.look(at)
+    const second = Math.floor(at / 1000)
+    this.#isDue ||= second !== this.#second
+    this.#second = second
+    this.#work()
+  }
+
+  /** Ends all streams, so that the server may close: what has not got through in a while will not. */
+  close (): void {
+    this.#isClosed = true
+    for (const viewer of this.#viewers) viewer.end(FAREWELL)
+  }
+
+  #leave (viewer: Viewer): void {
+    this.#viewers.delete(viewer)
+    if (this.#viewers.size > 0) return
+    this.#snapshot = null
+    this.#stats.forget()
+  }
+
+  #tell (happening: Numbered): void {
+    let chunk: Buffer | null = null
+    for (const viewer of this.#viewers) {
+      if (viewer.isLive && viewer.offer(chunk ??= this.#record(happening), happening.at)) viewer.seen = happening.n
+    }
+  }
+
+  /** Does what is due, one thing at a time: newer figures never overtake older ones. */
+  #work (): void {
+    if (this.#isWorking) return
+    this.#isWorking = true
+    this.#serve().catch(error => {
+      this.#failed(error)
+      for (const viewer of this.#viewers) viewer.drop()
+    }).finally(() => { this.#isWorking = false })
+  }
+
+  async #serve (): Promise<void> {
+    const { now, journal } = this.#gateway
+    for (;;) {
+      const waiting = [...this.#viewers].filter(({ waits }) => waits)
+      if (waiting.length > 0) {
+        const needed = Math.max(...waiting.map(({ seen }) => seen))
+        if (this.#snapshot === null || this.#snapshot.n < needed || journal.after(this.#snapshot.n) === null) {
+          const n = journal.last
+          this.#snapshot = { n, chunk: this.#frame('snapshot', await inSlices(this.#stats.snapshot(), now), n) }
+        }
+        for (const viewer of waiting) this.#welcome(viewer, this.#snapshot)
+      } else if (this.#isDue && this.#viewers.size > 0) {
+        this.#isDue = false
+        const chunk = this.#frame('stats', await inSlices(this.#stats.step(), now))
+        this.#snapshot = null
+        for (const viewer of this.#viewers) viewer.offer(chunk, now())
+      } else return
+    }
+  }
+
+  /** Brings one up to date: what it has missed, how all is, and what has happened since that was found out. */
+  #welcome (viewer: Viewer, { chunk, n }: { readonly chunk: Buffer, readonly n: number }): void {
+    const { journal } = this.#gateway
+    for (const happening of journal.after(viewer.seen) ?? []) if (happening.n <= n) viewer.send(this.#record(happening))
+    viewer.send(chunk)
+    for (const happening of journal.after(n) ?? []) viewer.send(this.#record(happening))
+    viewer.seen = journal.last
+    viewer.waits = false
+  }
+
+  #record (happening: Numbered): Buffer {
+    return this.#frame(happening.type, JSON.stringify(recordOf(this.#gateway.epoch, happening)), happening.n)
+  }
+
+  /** `JSON.stringify` leaves no line break in a text, so that it is one line of data. */
+  #frame (event: string, data: string, n?: number, more = ''): Buffer {
+    return Buffer.from(`${more}${n === undefined ? '' : `id: ${this.#gateway.epoch}-${n}\n`}event: ${event}\ndata: ${data}\n\n`)
+  }
+}
