@@ -3,6 +3,11 @@ import neostandard from 'neostandard'
 export default [
   ...neostandard({ ts: true, ignores: ['dist/', '.tap/', 'node_modules/'] }),
   {
+    // What runs in a browser.
+    files: ['lib/http/dashboard/assets/*.js'],
+    languageOptions: { globals: { addEventListener: 'readonly', EventSource: 'readonly', location: 'readonly', requestAnimationFrame: 'readonly' } }
+  },
+  {
     files: ['lib/**/*.ts'],
     rules: {
       // The house: no `any`, no `!`, no enum or namespace in lib; files stay under 250 lines and functions under 40.

@@ -6,10 +6,10 @@ import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import { Refusal, Unreachable } from '../syncer/refusal.js'
 import { failure } from './bad-request.js'
-import { find } from './find.js'
+import { find, findPeer } from './find.js'
 import type { Gateway } from './gateway.js'
 import { isOwn } from './same-origin.js'
-import { serviceStatus, type PeerStatus } from './status.js'
+import { statusOf, type PeerStatus } from './status.js'
 import { OVERRIDE_FOR, readWish, type Wish } from './wish.js'
 
 /** No body of an action is longer, bytes. */
@@ -32,7 +32,7 @@ export function actions (gateway: Gateway, guards: RouteShorthandOptions, settin
       const by = await authorized(request, settings)
       const wish = readWish(request.body)
       const service = find(gateway, request.params.service)
-      const { isApplied, peer } = await crew.act(service, stateOf(service, request.params.peer), wish, by)
+      const { isApplied, peer } = await crew.act(service, findPeer(service, request.params.peer), wish, by)
       return await reply.code(isApplied ? 200 : 202).header('cache-control', 'no-store').send(peer)
     })
   }
@@ -60,13 +60,6 @@ function nameOf (who: unknown): string {
   return typeof name === 'string' && name.trim() !== '' ? name.replace(/\p{Cc}/gu, '?').slice(0, 100) : 'an operator'
 }
 
-/** A peer by `host:port`, or with its scheme before that where both are there. */
-function stateOf (service: Service, id: string): PeerState {
-  const state = service.peers.get(id) ?? service.find(id)
-  if (state === undefined) throw failure(404, 'the service has no such peer')
-  return state
-}
-
 interface Done { readonly isApplied: boolean, readonly peer: PeerStatus }
 
 /** Carries actions out. */
@@ -90,9 +83,8 @@ class Crew {
     if (wish.scope === 'registry') isApplied = await this.#amend(service, state, wish, by, isOut)
     else this.#override(service, state, wish, by, isOut)
     if (wish.check) await this.#checked(service, state, lastCheck)
-    const { id, scheme } = state.peer
-    const peer = serviceStatus(this.#gateway, service, this.#gateway.now()).peers.find(peer => peer.id === id && peer.scheme === scheme)
-    if (peer === undefined) throw failure(404, 'the peer has left meanwhile')
+    const peer = statusOf(this.#gateway, service, state, this.#gateway.now())
+    if (peer === null) throw failure(404, 'the peer has left meanwhile')
     return { isApplied, peer }
   }
 

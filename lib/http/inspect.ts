@@ -9,9 +9,11 @@ import { isLocal } from './access.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
 import { explained, keyOf } from './explain.js'
+import { assets, sendPage, wantsPage } from './dashboard/dashboard.js'
 import { events } from './events.js'
-import { find } from './find.js'
+import { find, findPeer } from './find.js'
 import type { Gateway } from './gateway.js'
+import { peerDetail } from './peer-detail.js'
 import { METRICS_TYPE } from './exposition.js'
 import { metrics } from './metrics.js'
 import { recordOf } from './records.js'
@@ -26,6 +28,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   const guarded = { ...settings.hooks, onRequest: [guard(settings), settings.hooks.onRequest ?? []].flat() }
 
   app.get<{ Querystring: { text?: string } }>('/', guarded, (request, reply) => {
+    if (request.query.text === undefined && wantsPage(request)) return sendPage(gateway, request, reply)
     reply.header('cache-control', 'no-store')
     if (request.query.text === undefined) return reply.send(status(gateway))
     return reply.type('text/plain; charset=utf-8').send(text(status(gateway)))
@@ -33,6 +36,11 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
 
   app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {
     return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
+  })
+
+  app.get<{ Params: { service: string, peer: string } }>('/services/:service/peers/:peer', guarded, (request, reply) => {
+    const service = find(gateway, request.params.service)
+    return reply.header('cache-control', 'no-store').send(peerDetail(gateway, service, findPeer(service, request.params.peer)))
   })
 
   app.get<{ Params: { service: string }, Querystring: { key?: unknown } }>('/services/:service/explain', guarded, (request, reply) => {
@@ -56,6 +64,7 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   })
 
   events(app, gateway, guarded)
+  assets(app, guarded)
   if (settings.actions !== false) await app.register(actions(gateway, guarded, settings.actions))
 
   // Whoever may look sees why; to outsiders it says only whether.

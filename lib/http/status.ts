@@ -105,6 +105,12 @@ export function * serviceSteps (gateway: Gateway, service: Service, now: number)
   }
 }
 
+/** One peer of a service. O(peers): what its share is depends on all of them. */
+export function statusOf (gateway: Gateway, service: Service, state: PeerState, now: number): PeerStatus | null {
+  const { id, scheme } = state.peer
+  return serviceStatus(gateway, service, now).peers.find(peer => peer.id === id && peer.scheme === scheme) ?? null
+}
+
 function peerStatus (state: PeerState, service: Service, shares: { effective: number, expectedShare: number } | undefined, recents: Recent | undefined, attempts: number) {
   const { peer } = state
   const { state: word, eligible, reason, since, until } = conditionOf(state)

@@ -1,6 +1,6 @@
 // @ts-check
 /** What happened, in words. No DOM here: see words.js. */
-import { clock } from './words.js'
+import { clipped, clock, plain } from './words.js'
 
 /** @typedef {import('../../records.js').UpstreamRecord} UpstreamRecord */
 
@@ -38,5 +38,5 @@ export function tell ({ event, type, at, service, peer, state, reason, until, re
     ...(until === null ? [] : [`until ${clock(until, now)}`]),
     ...(revision === null ? [] : [`revision ${revision}`])
   ]
-  return { at: clock(at, now), glyph, tone, about: type === 'registry' ? 'registry' : peer === null ? service ?? '' : `${service} ${peer}`, text: parts.join(' · ') }
+  return { at: clock(at, now), glyph, tone, about: type === 'registry' ? 'registry' : clipped(peer === null ? service ?? '' : `${service} ${peer}`, 120), text: plain(parts.join(' · ')) }
 }

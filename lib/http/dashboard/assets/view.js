@@ -1,6 +1,6 @@
 // @ts-check
 /** What is said of peers, services and the registry. No DOM here: see words.js. */
-import { byTrouble, clipped, clock, figure, lookOf, ms, percent, quoted, span } from './words.js'
+import { byTrouble, clipped, clock, figure, lookOf, ms, percent, plain, quoted, span } from './words.js'
 
 /**
  * @typedef {import('../../status.js').PeerStatus} PeerStatus
@@ -56,7 +56,7 @@ function checked (check, now) {
 function why ({ reason, since, until }, now) {
   const began = `since ${clock(since, now)} (${span(now - Date.parse(since))})`
   const end = until === null ? '' : `, until ${clock(until, now)} (${Date.parse(until) > now ? `in ${span(Date.parse(until) - now)}` : 'now'})`
-  return `${reason === null ? '' : `${reason} · `}${began}${end}`
+  return `${reason === null ? '' : `${plain(reason)} · `}${began}${end}`
 }
 
 /** Width and heights of a sparkline, px: a second is 2 wide, below the bars there is room for ticks. */

@@ -78,10 +78,15 @@ export function figure (value) {
   return value !== 0 && Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : String(Math.round(value))
 }
 
-/** A name that is too long for where it stands. @type {(text: string, length: number) => string} */
+/** Foreign text amid ours: what would turn the direction of the rest, or is invisible, is shown as a sign of its own. @type {(text: string) => string} */
+export function plain (text) {
+  return text.replace(/[\p{Cc}\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu, '�')
+}
+
+/** A name that is too long for where it stands, amid other text. @type {(text: string, length: number) => string} */
 export function clipped (text, length) {
   const signs = [...text.slice(0, 4 * length)]
-  return signs.length <= length && text.length <= 4 * length ? text : `${signs.slice(0, length - 1).join('')}…`
+  return plain(signs.length <= length && text.length <= 4 * length ? text : `${signs.slice(0, length - 1).join('')}…`)
 }
 
 /** One word of a shell's command line. @type {(text: string) => string} */

@@ -1,0 +1,27 @@
+/** What happened, newest first. */
+import { el } from './dom.js'
+import { tell } from './story.js'
+
+/** How many lines are shown. */
+const LINES = 150
+
+export class Timeline {
+  #list = document.querySelector('#timeline ol')
+  #first = ''
+
+  show ({ records, now }, words) {
+    const key = `${records[0]?.id} ${words.join(' ')}`
+    if (key === this.#first) return
+    const isFirst = this.#first === ''
+    this.#first = key
+    const known = new Set([...this.#list.children].map(({ dataset }) => dataset.id))
+    const fitting = records.filter(record => words.length === 0 || words.every(word => `${record.service} ${record.peer} ${record.event} ${record.state} ${record.reason}`.toLowerCase().includes(word)))
+    this.#list.replaceChildren(...fitting.slice(0, LINES).map(record => line(record, now, !isFirst && !known.has(record.id))))
+  }
+}
+
+/** One line; `isNews` when it has just come. */
+export function line (record, now, isNews = false) {
+  const { at, glyph, tone, about, text } = tell(record, now)
+  return el('li', { 'data-id': record.id, class: isNews && 'news' }, el('time', { datetime: record.at }, at), ' ', el('span', { class: tone }, glyph), ' ', el('bdi', { class: 'about' }, about), ' ', el('span', {}, text))
+}
