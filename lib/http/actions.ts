@@ -8,6 +8,7 @@ import { Refusal, Unreachable } from '../syncer/refusal.js'
 import { failure } from './bad-request.js'
 import { find } from './find.js'
 import type { Gateway } from './gateway.js'
+import { hideIn } from './redact.js'
 import { isOwn } from './same-origin.js'
 import { serviceStatus, type PeerStatus } from './status.js'
 import { OVERRIDE_FOR, readWish, type Wish } from './wish.js'
@@ -128,11 +129,11 @@ class Crew {
       this.#tell(service, state, wish, by, null)
       return await this.#applied(revision)
     } catch (error) {
-      if (error instanceof Refusal) throw failure(409, error.message)
+      if (error instanceof Refusal) throw failure(409, hideIn(error.message))
       if (!(error instanceof Unreachable)) throw error
       // It may have been written all the same.
       this.#tell(service, state, wish, by, null, ', without an answer')
-      throw failure(503, error.message)
+      throw failure(503, hideIn(error.message))
     } finally {
       this.#leaving.delete(state)
     }

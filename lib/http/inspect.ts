@@ -12,7 +12,9 @@ import { explained, keyOf } from './explain.js'
 import { find } from './find.js'
 import type { Gateway } from './gateway.js'
 import { METRICS_TYPE } from './exposition.js'
+import type { Happening } from './journal.js'
 import { metrics } from './metrics.js'
+import { hideIn, hideInAny } from './redact.js'
 import { iso, isoOrNull, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
@@ -89,15 +91,21 @@ function detail (gateway: Gateway, service: Service) {
     ...serviceStatus(gateway, service, now),
     settings: shown(service.settings),
     history: history(service, seconds, now).map(point => ({ ...point, at: iso(point.at * 1000) })),
-    events: gateway.journal.of(service.name).map(event => ({ ...event, at: iso(event.at), ...(event.until !== undefined && { until: isoOrNull(event.until) }) }))
+    events: gateway.journal.of(service.name).map(told)
   }
 }
 
+function told ({ at, reason, by, until, ...event }: Happening) {
+  return { ...event, at: iso(at), reason: hideInAny(reason), ...(by !== undefined && { by: hideIn(by) }), ...(until !== undefined && { until: isoOrNull(until) }) }
+}
+
 /** Whoever may see the settings, nobody may see a private key or a secret; certificates come with theirs in one text at times. */
-function shown ({ tls, sticky, balancer, hashKey, ...settings }: ServiceSettings) {
+function shown ({ tls, sticky, balancer, hashKey, check, host, ...settings }: ServiceSettings) {
   const hidden = (pem: string | null): string | null => pem?.includes('PRIVATE KEY') === true ? '[hidden]' : pem
   return {
     ...settings,
+    check: check === false ? false : { ...check, path: hideInAny(check.path), userAgent: hideIn(check.userAgent) },
+    host: hideIn(host),
     balancer: nameOf(balancer),
     hashKey: typeof hashKey === 'function' ? '[function]' : hashKey,
     sticky: sticky === false ? false : { ...sticky, secret: '[hidden]' },

@@ -7,6 +7,7 @@ import { waitingIn } from '../picker/queue.js'
 import type { CheckResult, LoadReport, PeerState, Weighed } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
+import { hideIn, hideInAny, redact } from './redact.js'
 
 /** How far back rates, shares and percentiles reach (s), or the statistics' window when that is shorter. */
 const REACH = 60
@@ -43,8 +44,8 @@ export function registryStatus ({ registry, syncer, settings }: Gateway, now: nu
     stalenessMs: registry.kind === 'static' || lastVerifiedAt === null ? null : Math.round(now - lastVerifiedAt),
     reconnects: registry.reconnects,
     resyncs: { ...registry.resyncs },
-    invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error })).sort((a, b) => a.key < b.key ? -1 : 1),
-    lastError: registry.lastError
+    invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error: hideIn(error) })).sort((a, b) => a.key < b.key ? -1 : 1),
+    lastError: hideInAny(registry.lastError)
   }
 }
 
@@ -64,7 +65,7 @@ export function serviceStatus (gateway: Gateway, service: Service, now: number) 
   const { panic } = picker.plan(service, now)
   const condition = serviceCondition(service, panic)
   const wrong = picker.trouble(service)
-  const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${wrong}`
+  const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${hideIn(wrong)}`
   const states = [...service.peers.values()].sort((a, b) => compare(a.peer.id, b.peer.id) || compare(a.peer.scheme, b.peer.scheme))
   const recents = new Map(states.map(state => [state, recent(state, seconds, now)]))
   const attempts = [...recents.values()].reduce((sum, { requests }) => sum + requests, 0)
@@ -95,7 +96,7 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
     scheme: peer.scheme,
     state: word,
     eligible,
-    reason,
+    reason: hideInAny(reason),
     since: iso(since),
     until: isoOrNull(until),
     weight: {
@@ -120,7 +121,7 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
       modRevision: peer.modRevision.toString(),
       lease: peer.lease === 0n ? null : peer.lease.toString(),
       startAt: isoOrNull(peer.startAt),
-      params: peer.params
+      params: redact(peer.params)
     }
   }
 }
@@ -147,12 +148,12 @@ function load ({ cpu, application, rps, eps, named, at }: LoadReport, weight: nu
 
 /** An operator's weight in place of the registry's. */
 function override ({ weight, reason, since, until }: Weighed) {
-  return { weight, reason, since: iso(since), until: iso(until) }
+  return { weight, reason: hideIn(reason), since: iso(since), until: iso(until) }
 }
 
 function check (result: CheckResult) {
   const { at, ok, status, ms, error, streak } = result
-  return { at: iso(at), ok, status, ms: rounded(ms), error, streak }
+  return { at: iso(at), ok, status, ms: rounded(ms), error: hideInAny(error), streak }
 }
 
 function totals (services: readonly ServiceStatus[]) {
