@@ -15,6 +15,7 @@ import { METRICS_TYPE } from './exposition.js'
 import type { Happening } from './journal.js'
 import { metrics } from './metrics.js'
 import { hideIn, hideInAny } from './redact.js'
+import { statusSchema } from './schema.js'
 import { iso, isoOrNull, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
@@ -29,6 +30,10 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
     reply.header('cache-control', 'no-store')
     if (request.query.text === undefined) return reply.send(status(gateway))
     return reply.type('text/plain; charset=utf-8').send(text(status(gateway)))
+  })
+
+  app.get('/schema', guarded, (_request, reply) => {
+    return reply.type('application/schema+json').header('cache-control', 'no-store').send(JSON.stringify(statusSchema))
   })
 
   app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {

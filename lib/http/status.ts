@@ -13,11 +13,7 @@ import { hideIn, hideInAny, redact } from './redact.js'
 const REACH = 60
 
 /** The JSON of `GET /_upstreams`: the whole truth about this gateway, numbers as they are just now. */
-export function status (gateway: Gateway): ReturnType<typeof build> {
-  return build(gateway)
-}
-
-function build (gateway: Gateway) {
+export function status (gateway: Gateway) {
   const now = gateway.now()
   const { registry, node, store } = gateway
   const services = store.sorted().map(service => serviceStatus(gateway, service, now))
@@ -49,6 +45,7 @@ export function registryStatus ({ registry, syncer, settings }: Gateway, now: nu
   }
 }
 
+export type Status = ReturnType<typeof status>
 export type ServiceStatus = ReturnType<typeof serviceStatus>
 export type PeerStatus = ReturnType<typeof peerStatus>
 
@@ -136,7 +133,8 @@ function rates (of: Recent | undefined) {
 
 const none = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
 
-function responses (classes: Record<StatusClass, number> = none): Record<string, number> {
+/** `other` is there once an answer had a status outside 1xx…5xx. */
+function responses (classes: Record<StatusClass, number> = none): Record<'1xx' | '2xx' | '3xx' | '4xx' | '5xx', number> & { other?: number } {
   const { 0: other, 1: one, 2: two, 3: three, 4: four, 5: five } = classes
   return { '1xx': one, '2xx': two, '3xx': three, '4xx': four, '5xx': five, ...(other > 0 && { other }) }
 }
