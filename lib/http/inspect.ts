@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { history } from '../logger/report.js'
 import type { InspectSettings } from '../options.js'
 import { nameOf } from '../picker/balancers/make.js'
@@ -8,6 +8,7 @@ import type { ServiceSettings } from '../store/settings.js'
 import { isLocal } from './access.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
+import { sendUnlessKnown, timeless } from './etag.js'
 import { explained, keyOf } from './explain.js'
 import { find } from './find.js'
 import type { Gateway } from './gateway.js'
@@ -26,15 +27,7 @@ interface ReportQuery { peer?: string, seconds?: string }
 export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams: Upstreams, settings: InspectSettings): Promise<void> {
   const guarded = { ...settings.hooks, onRequest: [guard(settings), settings.hooks.onRequest ?? []].flat() }
 
-  app.get<{ Querystring: { text?: string } }>('/', guarded, (request, reply) => {
-    reply.header('cache-control', 'no-store')
-    if (request.query.text === undefined) return reply.send(status(gateway))
-    return reply.type('text/plain; charset=utf-8').send(text(status(gateway)))
-  })
-
-  app.get('/schema', guarded, (_request, reply) => {
-    return reply.type('application/schema+json').header('cache-control', 'no-store').send(JSON.stringify(statusSchema))
-  })
+  whole(app, gateway, guarded)
 
   app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {
     return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
@@ -71,6 +64,20 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
     if (open && !maySee(settings, request)) return reply.send({ ready: registry.isReady })
     const waitingFor = registry.isReady ? [] : ['registry']
     return reply.send({ ready: registry.isReady, registry: registryStatus(gateway, gateway.now()), waitingFor })
+  })
+}
+
+/** The whole status, and what describes it. */
+function whole (app: FastifyInstance, gateway: Gateway, guarded: RouteShorthandOptions): void {
+  app.get<{ Querystring: { text?: string } }>('/', { ...guarded, exposeHeadRoute: true }, (request, reply) => {
+    const is = status(gateway)
+    if (request.query.text === undefined) return sendUnlessKnown(request, reply, timeless(is), () => reply.send(is))
+    const lines = text(is)
+    return sendUnlessKnown(request, reply, lines, () => reply.type('text/plain; charset=utf-8').send(lines))
+  })
+
+  app.get('/schema', guarded, (_request, reply) => {
+    return reply.type('application/schema+json').header('cache-control', 'no-store').send(JSON.stringify(statusSchema))
   })
 }
 
