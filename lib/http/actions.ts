@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ActionSettings } from '../options.js'
 import { inRotation, isEligible } from '../store/condition.js'
 import * as overrides from '../store/overrides.js'
@@ -21,14 +21,14 @@ const SPARE = 1000
 
 const JSON_BODY = /^application\/json[ \t]*(?:;|$)/i
 
-/** The one route that changes anything, for those whom `guards` lets through and `authorize` knows. */
-export function actions (gateway: Gateway, guards: RouteShorthandOptions, settings: ActionSettings) {
+/** The one route that changes anything, for those whom `authorize` knows. */
+export function actions (gateway: Gateway, settings: ActionSettings) {
   return async (app: FastifyInstance): Promise<void> => {
     const crew = new Crew(gateway)
     // Whatever parsers the application has: a body is JSON, and nothing else.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
-    const route = { ...guards, bodyLimit: LONGEST, onRequest: [guards.onRequest ?? [], refuseOthers].flat() }
+    const route = { bodyLimit: LONGEST, onRequest: refuseOthers }
     app.patch<{ Params: { service: string, peer: string } }>('/services/:service/peers/:peer', route, async (request, reply) => {
       const by = await authorized(request, settings)
       const wish = readWish(request.body)
