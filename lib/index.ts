@@ -1,17 +1,18 @@
 /** Fastify gateway upstreams from etcd. The plugin is the default export and also what `require()` gives. */
 import { errors } from './errors.js'
+import { statusSchema } from './http/schema.js'
 import { upstreamEtcd } from './plugin.js'
 
 // `require()` yields the function itself, so what is exported by name is found on it.
-const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors })
+const attached = Object.assign(upstreamEtcd, { default: upstreamEtcd, upstreamEtcd, errors, statusSchema })
 
-export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors }
+export { attached as default, attached as upstreamEtcd, attached as 'module.exports', errors, statusSchema }
 export type { CheckMessage, PeerMessage, RegistryMessage } from './http/channels.js'
 export type { ForwardingOptions, PeerResponse } from './http/forwarding-options.js'
 export type { UpstreamRecord } from './http/records.js'
 export type { PublicPeer, PublicPick } from './http/public-pick.js'
 export type { Shown, ShownPeer, ShownService } from './http/show.js'
-export type { PeerStatus, ServiceStatus } from './http/status.js'
+export type { PeerStatus, ServiceStatus, Status } from './http/status.js'
 export type { RequestTrace } from './http/tracing.js'
 export type { Upstreams } from './http/upstreams.js'
 export type { ErrorKind, Outcome } from './logger/outcome.js'

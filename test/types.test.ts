@@ -3,8 +3,9 @@
  * `@ts-expect-error` has to be an error. Nothing below the first test runs.
  */
 import Fastify from 'fastify'
+import type { FromSchema } from 'json-schema-to-ts'
 import t from 'tap'
-import defaultExport, { upstreamEtcd, type PeerView } from '../lib/index.js'
+import defaultExport, { upstreamEtcd, type PeerStatus, type PeerView, type ServiceStatus, type Status, type statusSchema } from '../lib/index.js'
 
 t.test('one plugin under two names', async t => {
   t.type(upstreamEtcd, 'function')
@@ -262,4 +263,32 @@ export async function use (): Promise<void> {
   app.get('/y', (_request, reply) => reply.forward())
   // @ts-expect-error unknown name
   app.get('/z', (_request, reply) => reply.forward('orders', { url: '/y' }))
+}
+
+/** What the schema says of the status, and what the status is, go for each other, part by part. */
+export function schema (bySchema: FromSchema<typeof statusSchema>, status: Status): void {
+  const there: Status = bySchema
+  const back: FromSchema<typeof statusSchema> = status
+  same<Status>()(there, true)
+  same<1>()(bySchema.schema, true)
+  same<Status['registry']['state']>()(bySchema.registry.state, true)
+  for (const service of bySchema.services) {
+    const known: ServiceStatus = service
+    same<ServiceStatus['state']>()(service.state, true)
+    for (const peer of service.peers) {
+      const one: PeerStatus = peer
+      same<PeerStatus['state']>()(peer.state, true)
+      same<PeerStatus['scheme']>()(one.scheme, true)
+      same<number | undefined>()(peer.responses.other, true)
+      same<number | undefined>()(peer.load?.named['queue'], true)
+      same<string | undefined>()(peer.weight.override?.until, true)
+      // @ts-expect-error no such field
+      peer.status.toString()
+    }
+    // @ts-expect-error as the status has it
+    const wrong: number = known.name
+    wrong.toFixed()
+  }
+  // @ts-expect-error no such field
+  back.peers.toString()
 }

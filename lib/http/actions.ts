@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ActionSettings } from '../options.js'
 import { inRotation, isEligible } from '../store/condition.js'
 import * as overrides from '../store/overrides.js'
@@ -8,6 +8,7 @@ import { Refusal, Unreachable } from '../syncer/refusal.js'
 import { failure } from './bad-request.js'
 import { find, findPeer } from './find.js'
 import type { Gateway } from './gateway.js'
+import { hideIn } from './redact.js'
 import { isOwn } from './same-origin.js'
 import { statusOf, type PeerStatus } from './status.js'
 import { OVERRIDE_FOR, readWish, type Wish } from './wish.js'
@@ -20,14 +21,14 @@ const SPARE = 1000
 
 const JSON_BODY = /^application\/json[ \t]*(?:;|$)/i
 
-/** The one route that changes anything, for those whom `guards` lets through and `authorize` knows. */
-export function actions (gateway: Gateway, guards: RouteShorthandOptions, settings: ActionSettings) {
+/** The one route that changes anything, for those whom `authorize` knows. */
+export function actions (gateway: Gateway, settings: ActionSettings) {
   return async (app: FastifyInstance): Promise<void> => {
     const crew = new Crew(gateway)
     // Whatever parsers the application has: a body is JSON, and nothing else.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('application/json', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
-    const route = { ...guards, bodyLimit: LONGEST, onRequest: [guards.onRequest ?? [], refuseOthers].flat() }
+    const route = { bodyLimit: LONGEST, onRequest: refuseOthers }
     app.patch<{ Params: { service: string, peer: string } }>('/services/:service/peers/:peer', route, async (request, reply) => {
       const by = await authorized(request, settings)
       const wish = readWish(request.body)
@@ -120,11 +121,11 @@ class Crew {
       this.#tell(service, state, wish, by, null)
       return await this.#applied(revision)
     } catch (error) {
-      if (error instanceof Refusal) throw failure(409, error.message)
+      if (error instanceof Refusal) throw failure(409, hideIn(error.message))
       if (!(error instanceof Unreachable)) throw error
       // It may have been written all the same.
       this.#tell(service, state, wish, by, null, ', without an answer')
-      throw failure(503, error.message)
+      throw failure(503, hideIn(error.message))
     } finally {
       this.#leaving.delete(state)
     }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failure } from './bad-request.js'
 import type { Gateway } from './gateway.js'
 import type { Numbered } from './journal.js'
@@ -15,13 +15,13 @@ const RETRY = 1000
 /** How long the last bytes may take when the gateway closes, ms. */
 const FAREWELL = 500
 
-/** The route of the event stream, for those whom `guards` lets through. */
-export function events (app: FastifyInstance, gateway: Gateway, guards: RouteShorthandOptions): void {
+/** The route of the event stream. */
+export function events (app: FastifyInstance, gateway: Gateway): void {
   const stream = new EventStream(gateway, error => app.log.error(error))
   gateway.ticking.add(at => stream.tick(at))
   app.addHook('preClose', async () => stream.close())
   // A HEAD would be a stream that nobody reads.
-  app.get('/events', { ...guards, exposeHeadRoute: false }, (request, reply) => stream.join(request, reply))
+  app.get('/events', { exposeHeadRoute: false }, (request, reply) => stream.join(request, reply))
 }
 
 /**

@@ -4,6 +4,7 @@ import { explain } from '../picker/explain.js'
 import { conditionOf } from '../store/condition.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
+import { hideInAny } from './redact.js'
 import { iso, isoOrNull, rounded } from './status.js'
 
 /** The key that was asked about, null for none. Throws FST_UPSTREAM_BAD_OPTION for several. */
@@ -36,7 +37,7 @@ export function explained (gateway: Gateway, service: Service, key: string | nul
         scheme,
         state: word,
         eligible,
-        reason,
+        reason: hideInAny(reason),
         since: iso(since),
         until: isoOrNull(until),
         candidate,

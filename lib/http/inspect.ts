@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { history } from '../logger/report.js'
 import type { InspectSettings } from '../options.js'
 import { nameOf } from '../picker/balancers/make.js'
 import type { Service } from '../store/service.js'
 import type { ServiceSettings } from '../store/settings.js'
-import { isLocal } from './access.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
+import { belowInspect, maySee } from './below.js'
+import { sendUnlessKnown, timeless } from './etag.js'
 import { explained, keyOf } from './explain.js'
 import { assets, sendPage, wantsPage } from './dashboard/dashboard.js'
 import { events } from './events.js'
@@ -17,6 +18,8 @@ import { peerDetail } from './peer-detail.js'
 import { METRICS_TYPE } from './exposition.js'
 import { metrics } from './metrics.js'
 import { recordOf } from './records.js'
+import { hideIn, hideInAny } from './redact.js'
+import { statusSchema } from './schema.js'
 import { iso, registryStatus, serviceStatus, status } from './status.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
@@ -25,51 +28,46 @@ interface ReportQuery { peer?: string, seconds?: string }
 
 /** The routes below `inspect.path`: the same facts that `app.upstreams` gives, for people and for other programs. */
 export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams: Upstreams, settings: InspectSettings): Promise<void> {
-  const guarded = { ...settings.hooks, onRequest: [guard(settings), settings.hooks.onRequest ?? []].flat() }
+  belowInspect(app, settings)
 
-  app.get<{ Querystring: { text?: string } }>('/', guarded, (request, reply) => {
-    if (request.query.text === undefined && wantsPage(request)) return sendPage(gateway, request, reply)
-    reply.header('cache-control', 'no-store')
-    if (request.query.text === undefined) return reply.send(status(gateway))
-    return reply.type('text/plain; charset=utf-8').send(text(status(gateway)))
-  })
+  whole(app, gateway)
 
-  app.get<{ Params: { service: string } }>('/services/:service', guarded, (request, reply) => {
+  app.get<{ Params: { service: string } }>('/services/:service', (request, reply) => {
     return reply.header('cache-control', 'no-store').send(detail(gateway, find(gateway, request.params.service)))
   })
 
-  app.get<{ Params: { service: string, peer: string } }>('/services/:service/peers/:peer', guarded, (request, reply) => {
+  app.get<{ Params: { service: string, peer: string } }>('/services/:service/peers/:peer', (request, reply) => {
     const service = find(gateway, request.params.service)
     return reply.header('cache-control', 'no-store').send(peerDetail(gateway, service, findPeer(service, request.params.peer)))
   })
 
-  app.get<{ Params: { service: string }, Querystring: { key?: unknown } }>('/services/:service/explain', guarded, (request, reply) => {
+  app.get<{ Params: { service: string }, Querystring: { key?: unknown } }>('/services/:service/explain', (request, reply) => {
     const service = find(gateway, request.params.service)
     return reply.header('cache-control', 'no-store').send(explained(gateway, service, asked(() => keyOf(request.query.key))))
   })
 
-  app.get<{ Params: { service: string }, Querystring: ReportQuery }>('/services/:service/report', guarded, (request, reply) => {
+  app.get<{ Params: { service: string }, Querystring: ReportQuery }>('/services/:service/report', (request, reply) => {
     const { peer, seconds } = request.query
     const { service } = request.params
     return reply.send(asked(() => upstreams.report(service, { ...(peer !== undefined && { peer }), ...count(seconds) })))
   })
 
-  app.get<{ Querystring: ReportQuery }>('/tps', guarded, (request, reply) => {
+  app.get<{ Querystring: ReportQuery }>('/tps', (request, reply) => {
     const { seconds = Math.min(60, gateway.logger.seconds) } = count(request.query.seconds)
     return reply.send({ seconds, tps: asked(() => upstreams.tps(seconds)) })
   })
 
-  app.get('/metrics', settings.open.includes('metrics') ? {} : guarded, (_request, reply) => {
+  app.get('/metrics', (_request, reply) => {
     return reply.type(METRICS_TYPE).header('cache-control', 'no-store').send(Readable.from(metrics(gateway)))
   })
 
-  events(app, gateway, guarded)
-  assets(app, guarded)
-  if (settings.actions !== false) await app.register(actions(gateway, guarded, settings.actions))
+  events(app, gateway)
+  assets(app)
+  if (settings.actions !== false) await app.register(actions(gateway, settings.actions))
 
   // Whoever may look sees why; to outsiders it says only whether.
   const open = settings.open.includes('ready')
-  app.get('/ready', open ? {} : guarded, (request, reply) => {
+  app.get('/ready', (request, reply) => {
     const { registry } = gateway
     reply.code(registry.isReady ? 200 : 503).header('cache-control', 'no-store')
     if (!registry.isReady) reply.header('retry-after', '1')
@@ -79,19 +77,19 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
   })
 }
 
-/** Anyone who may not look finds nothing there. */
-function guard ({ access }: InspectSettings) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (access === 'loopback' && !isLocal(request)) {
-      reply.callNotFound()
-      await reply
-    }
-  }
-}
+/** The whole status, and what describes it. */
+function whole (app: FastifyInstance, gateway: Gateway): void {
+  app.get<{ Querystring: { text?: string } }>('/', { exposeHeadRoute: true }, (request, reply) => {
+    if (request.query.text === undefined && wantsPage(request)) return sendPage(gateway, request, reply)
+    const is = status(gateway)
+    if (request.query.text === undefined) return sendUnlessKnown(request, reply, timeless(is), () => reply.send(is))
+    const lines = text(is)
+    return sendUnlessKnown(request, reply, lines, () => reply.type('text/plain; charset=utf-8').send(lines))
+  })
 
-/** May the sender of a request that no hook has looked at see more than whether? */
-function maySee ({ access, hooks }: InspectSettings, request: FastifyRequest): boolean {
-  return hooks.onRequest === undefined && (access === 'all' || isLocal(request))
+  app.get('/schema', (_request, reply) => {
+    return reply.type('application/schema+json').header('cache-control', 'no-store').send(JSON.stringify(statusSchema))
+  })
 }
 
 function detail (gateway: Gateway, service: Service) {
@@ -106,10 +104,12 @@ function detail (gateway: Gateway, service: Service) {
 }
 
 /** Whoever may see the settings, nobody may see a private key or a secret; certificates come with theirs in one text at times. */
-function shown ({ tls, sticky, balancer, hashKey, ...settings }: ServiceSettings) {
+function shown ({ tls, sticky, balancer, hashKey, check, host, ...settings }: ServiceSettings) {
   const hidden = (pem: string | null): string | null => pem?.includes('PRIVATE KEY') === true ? '[hidden]' : pem
   return {
     ...settings,
+    check: check === false ? false : { ...check, path: hideInAny(check.path), userAgent: hideIn(check.userAgent) },
+    host: hideIn(host),
     balancer: nameOf(balancer),
     hashKey: typeof hashKey === 'function' ? '[function]' : hashKey,
     sticky: sticky === false ? false : { ...sticky, secret: '[hidden]' },

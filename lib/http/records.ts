@@ -1,4 +1,5 @@
 import type { Numbered } from './journal.js'
+import { hideInAny } from './redact.js'
 import { iso, isoOrNull } from './status.js'
 
 /** What `app.upstreams.on` tells and the event stream sends of one happening: times ISO, 64-bit numbers strings, unknown null. */
@@ -46,7 +47,7 @@ export function recordOf (epoch: string, happening: Numbered): UpstreamRecord {
     event,
     state,
     cause,
-    reason,
+    reason: hideInAny(reason),
     since: isoOrNull(since),
     until: isoOrNull(until),
     revision: revision?.toString() ?? null,

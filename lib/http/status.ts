@@ -7,17 +7,14 @@ import { waitingIn } from '../picker/queue.js'
 import type { CheckResult, LoadReport, PeerState, Weighed } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
+import { hideIn, hideInAny, redact } from './redact.js'
 import { atOnce } from './slices.js'
 
 /** How far back rates, shares and percentiles reach (s), or the statistics' window when that is shorter. */
 const REACH = 60
 
 /** The JSON of `GET /_upstreams`: the whole truth about this gateway, numbers as they are just now. */
-export function status (gateway: Gateway): ReturnType<typeof build> {
-  return build(gateway)
-}
-
-function build (gateway: Gateway) {
+export function status (gateway: Gateway) {
   const now = gateway.now()
   const services = gateway.store.sorted().map(service => serviceStatus(gateway, service, now))
   return { ...head(gateway, now), totals: totals(services), services }
@@ -47,11 +44,12 @@ export function registryStatus ({ registry, syncer, settings }: Gateway, now: nu
     stalenessMs: registry.kind === 'static' || lastVerifiedAt === null ? null : Math.round(now - lastVerifiedAt),
     reconnects: registry.reconnects,
     resyncs: { ...registry.resyncs },
-    invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error })).sort((a, b) => a.key < b.key ? -1 : 1),
-    lastError: registry.lastError
+    invalidKeys: [...syncer.invalidKeys].map(([key, error]) => ({ key, error: hideIn(error) })).sort((a, b) => a.key < b.key ? -1 : 1),
+    lastError: hideInAny(registry.lastError)
   }
 }
 
+export type Status = ReturnType<typeof status>
 export type ServiceStatus = ReturnType<typeof serviceStatus>
 export type PeerStatus = ReturnType<typeof peerStatus>
 
@@ -76,7 +74,7 @@ export function * serviceSteps (gateway: Gateway, service: Service, now: number)
   const { panic } = picker.plan(service, now)
   const condition = serviceCondition(service, panic)
   const wrong = picker.trouble(service)
-  const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${wrong}`
+  const trouble = wrong === null ? null : `its own balancer fails, round robin chooses: ${hideIn(wrong)}`
   const states = [...service.peers.values()].sort((a, b) => compare(a.peer.id, b.peer.id) || compare(a.peer.scheme, b.peer.scheme))
   const recents = new Map<PeerState, Recent>()
   for (const state of states) {
@@ -122,7 +120,7 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
     scheme: peer.scheme,
     state: word,
     eligible,
-    reason,
+    reason: hideInAny(reason),
     since: iso(since),
     until: isoOrNull(until),
     weight: {
@@ -147,7 +145,7 @@ function peerStatus (state: PeerState, service: Service, shares: { effective: nu
       modRevision: peer.modRevision.toString(),
       lease: peer.lease === 0n ? null : peer.lease.toString(),
       startAt: isoOrNull(peer.startAt),
-      params: peer.params
+      params: redact(peer.params)
     }
   }
 }
@@ -162,7 +160,8 @@ function rates (of: Recent | undefined) {
 
 const none = { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0, 5: 0 }
 
-function responses (classes: Record<StatusClass, number> = none): Record<string, number> {
+/** `other` is there once an answer had a status outside 1xx…5xx. */
+function responses (classes: Record<StatusClass, number> = none): Record<'1xx' | '2xx' | '3xx' | '4xx' | '5xx', number> & { other?: number } {
   const { 0: other, 1: one, 2: two, 3: three, 4: four, 5: five } = classes
   return { '1xx': one, '2xx': two, '3xx': three, '4xx': four, '5xx': five, ...(other > 0 && { other }) }
 }
@@ -174,12 +173,12 @@ function load ({ cpu, application, rps, eps, named, at }: LoadReport, weight: nu
 
 /** An operator's weight in place of the registry's. */
 function override ({ weight, reason, since, until }: Weighed) {
-  return { weight, reason, since: iso(since), until: iso(until) }
+  return { weight, reason: hideIn(reason), since: iso(since), until: iso(until) }
 }
 
 function check (result: CheckResult) {
   const { at, ok, status, ms, error, streak } = result
-  return { at: iso(at), ok, status, ms: rounded(ms), error, streak }
+  return { at: iso(at), ok, status, ms: rounded(ms), error: hideInAny(error), streak }
 }
 
 /** What they come to together. */

@@ -1,6 +1,4 @@
-import type { status } from './status.js'
-
-type Status = ReturnType<typeof status>
+import type { Status } from './status.js'
 
 /** The status as aligned plain text, for a terminal. */
 export function text (of: Status): string {

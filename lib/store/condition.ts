@@ -9,7 +9,9 @@ import type { Service } from './service.js'
 export const PEER_WORDS = ['maintenance', 'draining', 'down', 'ejected', 'probing', 'warming', 'degraded', 'healthy', 'unknown'] as const
 export type PeerWord = typeof PEER_WORDS[number]
 
-export type ServiceWord = 'healthy' | 'degraded' | 'panic' | 'down' | 'empty'
+/** How a service is. */
+export const SERVICE_WORDS = ['healthy', 'degraded', 'panic', 'down', 'empty'] as const
+export type ServiceWord = typeof SERVICE_WORDS[number]
 
 /** A word with its reason. `eligible` is told as if there were no panic. */
 export interface Condition {

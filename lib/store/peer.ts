@@ -3,7 +3,8 @@
  * `PeerState` is what this gateway learned: it survives every change and every re-listing, and dies with the peer.
  */
 
-export type Scheme = 'http' | 'https'
+export const SCHEMES = ['http', 'https'] as const
+export type Scheme = typeof SCHEMES[number]
 
 /** One registration as decoded. Durations are milliseconds, points in time epoch milliseconds. */
 export interface Peer {

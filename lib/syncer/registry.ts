@@ -7,12 +7,16 @@ import { RESYNC_REASONS, type ResyncReason } from './source.js'
 export const REGISTRY_WORDS = ['syncing', 'live', 'stale', 'snapshot', 'static'] as const
 export type RegistryWord = typeof REGISTRY_WORDS[number]
 
+/** Where registrations come from: etcd, or code. */
+export const REGISTRY_KINDS = ['etcd', 'static'] as const
+export type RegistryKind = typeof REGISTRY_KINDS[number]
+
 /** Unverified for longer than this (ms), what we hold may be old. */
 export const STALE_AFTER = 6000
 
 /** What is known about the registry itself, apart from what it holds. Points in time are epoch ms. */
 export class Registry {
-  readonly kind: 'etcd' | 'static'
+  readonly kind: RegistryKind
   /** The first listing has been applied. */
   synced = false
   /** What the snapshot file held is in use, until the first listing. */
@@ -25,7 +29,7 @@ export class Registry {
   /** A sentence with the underlying cause, until the registry can be followed again. */
   lastError: string | null = null
 
-  constructor (kind: 'etcd' | 'static') {
+  constructor (kind: RegistryKind) {
     this.kind = kind
   }
 

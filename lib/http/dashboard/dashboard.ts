@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { gzip, gzipSync } from 'node:zlib'
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Gateway } from '../gateway.js'
 import { html } from './html.js'
 
@@ -16,15 +16,15 @@ const zip = promisify(gzip)
 
 interface Asset { readonly type: string, readonly etag: string, readonly plain: Buffer, readonly zipped: Buffer }
 
-/** The style and the scripts of the page, below `/assets/`, for those whom `guards` lets through. */
-export function assets (app: FastifyInstance, guards: RouteShorthandOptions): void {
+/** The style and the scripts of the page, below `/assets/`. */
+export function assets (app: FastifyInstance): void {
   const all = new Map(readdirSync(folder).flatMap((name): Array<[string, Asset]> => {
     const type = TYPES[name.split('.').at(-1) ?? '']
     if (type === undefined) return []
     const plain = readFileSync(new URL(name, folder))
     return [[name, { type, plain, zipped: gzipSync(plain, { level: 9 }), etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"` }]]
   }))
-  app.get<{ Params: { name: string } }>('/assets/:name', guards, (request, reply) => {
+  app.get<{ Params: { name: string } }>('/assets/:name', (request, reply) => {
     const asset = all.get(request.params.name)
     if (asset === undefined) return reply.callNotFound()
     reply.header('cache-control', 'private, no-cache').header('etag', asset.etag).header('vary', 'accept-encoding')

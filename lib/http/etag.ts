@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Status } from './status.js'
+
+/** A tag as RFC 9110 has it; what stands before it and between tags does not matter. */
+const TAG = /(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g
+
+/** The status without what nothing but the clock changes: the same text as long as nothing has happened. */
+export function timeless ({ now: _now, registry: { lastVerifiedAt: _at, stalenessMs: _ms, ...registry }, ...status }: Status): string {
+  return JSON.stringify({ ...status, registry })
+}
+
+/**
+ * Tells how what is sent next may be kept, and whether the client has it already: then the answer is 304, and `send` is not
+ * called. The tag is weak, for it is of `content` and not of each byte that is sent.
+ */
+export function sendUnlessKnown (request: FastifyRequest, reply: FastifyReply, content: string, send: () => FastifyReply): FastifyReply {
+  const tag = `"${createHash('sha256').update(content).digest('base64url')}"`
+  reply.headers({ etag: `W/${tag}`, 'cache-control': 'private, no-cache', vary: both(reply.getHeader('vary'), 'accept') })
+  return isKnown(request.headers['if-none-match'], tag) ? reply.code(304).send() : send()
+}
+
+/** What somebody has said before stays said. */
+function both (before: unknown, name: string): string {
+  return before === undefined ? name : `${String(before)}, ${name}`
+}
+
+/** Weak comparison: what stands between the quotes counts. */
+function isKnown (header: string | undefined, tag: string): boolean {
+  if (header === undefined) return false
+  return header.trim() === '*' || [...header.matchAll(TAG)].some(([, known]) => known === tag)
+}
