@@ -43,6 +43,7 @@ t.test('what is secret by what stands before it', async t => {
   const rows: Array<[string, string]> = [
     ['Bearer x', 'Bearer [hidden]'],
     ['authorization: bearer abc.def-g, x', 'authorization: bearer [hidden], x'],
+    ['Bearer%20+abc', 'Bearer%20+[hidden]'],
     ['Basic dTpw and', 'Basic [hidden] and'],
     ['Basic dXNlcjpwYXNz', 'Basic [hidden]'],
     ['https://user:password@host:80/p?q#f', 'https://user:[hidden]@host:80/p?q#f'],
