@@ -35,7 +35,7 @@ const NAMED: ReadonlyArray<[RegExp, (found: RegExpMatchArray) => RegExp]> = [
   [MEMBER, ([, escape]) => escape === '' ? QUOTED : QUOTED_TWICE]
 ]
 
-const CREDENTIALS = /(?<![\w-])(bearer|basic)((?:\s|%20|\+){1,8})([\w.~+/%-]+={0,2})/gi
+const CREDENTIALS = /(?<![\w-])(bearer|basic)((?:\s|%20|\+){1,64})(?!\s|%20|\+)([\w.~+/%-]+={0,2})/gi
 /** What follows the word `bearer` in a sentence. */
 const SENTENCE = new Set(['token', 'tokens', 'auth', 'authentication', 'authorization', 'credentials', 'is', 'was', 'of', 'in', 'or', 'and', 'for', 'not', 'realm', 'scheme', 'header'])
 
