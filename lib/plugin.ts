@@ -73,7 +73,7 @@ class Composition implements Gateway {
     this.#log = log
     const inCode = (name: string): ServiceSettings => settings.services.get(name) ?? settings.service
     this.store = new Store(inCode)
-    this.news = new News(log, this.journal, this.store)
+    this.news = new News(log, this.journal, this.store, settings.etcd !== null)
     for (const name of settings.services.keys()) this.store.ensure(name).pinned = true
     this.logger = new Logger(settings.statsWindow)
     this.picker = new Picker(Math.random, (service, state, outcome, at) => {

@@ -42,11 +42,14 @@ export class News {
   readonly #log: FastifyBaseLogger
   readonly #journal: Journal
   readonly #store: Store
+  readonly #hasRevisions: boolean
   readonly #troubles = new WeakMap<Service, string>()
   readonly #standings = new WeakMap<Service, { stamp: number, state: ServiceWord }>()
   #registry: { state: ReturnType<Registry['state']> | null, lastError: string | null, resyncs: ReadonlyMap<string, number> } = { state: null, lastError: null, resyncs: new Map() }
 
-  constructor (log: FastifyBaseLogger, journal: Journal, store: Store) {
+  /** What is given in code has no revisions. */
+  constructor (log: FastifyBaseLogger, journal: Journal, store: Store, hasRevisions: boolean) {
+    this.#hasRevisions = hasRevisions
     this.#log = log
     this.#journal = journal
     this.#store = store
@@ -162,7 +165,7 @@ export class News {
   }
 
   #tell (happening: Happening): void {
-    this.ears.tell(this.#journal.add(happening))
+    this.ears.tell(this.#journal.add(this.#hasRevisions ? happening : { ...happening, revision: null }))
   }
 }
 

@@ -51,8 +51,8 @@ export function recordOf (epoch: string, happening: Numbered): UpstreamRecord {
     since: isoOrNull(since),
     until: isoOrNull(until),
     revision: revision?.toString() ?? null,
-    what,
-    by
+    what: hideInAny(what),
+    by: hideInAny(by)
   }
 }
 

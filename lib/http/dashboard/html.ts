@@ -41,10 +41,10 @@ export function html (gateway: Gateway, base: string): string {
 <p id="registry" class="${lookOf(registry.state).tone}">${text(freshness(registry, now))}</p>
 <p id="totals">${text(totalsLine(totals))}</p>
 <p id="link" role="status"><noscript>As of ${text(new Date(now).toISOString().slice(0, 19))}Z. With JavaScript this page follows what happens; without it, load it again.</noscript></p>
-<div id="notices">${notices(registry, services, now).map(notice).join('')}</div>
 </header>
-<main id="services">${services.toSorted(byTrouble).map(service => section(service, base, now, historyOf, lesson(registry, service))).join('')}</main>
+<div id="notices">${notices(registry, services, now).map(notice).join('')}</div>
 <section id="timeline"><h2>What happened</h2><ol>${records.map(record => line(record, now)).join('')}</ol></section>
+<main id="services">${services.toSorted(byTrouble).map(service => section(service, base, now, historyOf, lesson(registry, service))).join('')}</main>
 </body>
 </html>
 `

@@ -10,7 +10,7 @@ import { freshness, notices, title, totalsLine } from './view.js'
 import { clock, lookOf, span } from './words.js'
 
 /** For how long one step of drawing may take, so that no frame is late, ms. */
-const SLICE = 8
+const SLICE = 4
 /** After so long without a word the figures are old, ms. */
 const SILENCE = 4000
 /** When the stream was refused, ms. */
