@@ -82,7 +82,7 @@ async function show (executablePath: string): Promise<void> {
     await page.locator('.peer button').first().waitFor()
     await shoot(`page-${colorScheme}.png`)
     if (colorScheme === 'dark') continue
-    const row = page.locator('[data-service=shop] tr', { hasText: 'ejected' })
+    const row = page.locator('[data-service=shop] tr[data-peer]', { hasText: 'ejected' })
     await row.locator('button').click()
     await page.locator('.parts h3').first().waitFor()
     await row.locator('button').evaluate('button => { button.blur(); button.scrollIntoView() ; scrollBy(0, -140) }')
