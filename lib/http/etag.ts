@@ -1,14 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Status } from './status.js'
 
 /** A tag as RFC 9110 has it; what stands before it and between tags does not matter. */
 const TAG = /(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g
-
-/** The status without what nothing but the clock changes: the same text as long as nothing has happened. */
-export function timeless ({ now: _now, registry: { lastVerifiedAt: _at, stalenessMs: _ms, ...registry }, ...status }: Status): string {
-  return JSON.stringify({ ...status, registry })
-}
 
 /**
  * Tells how what is sent next may be kept, and whether the client has it already: then the answer is 304, and `send` is not

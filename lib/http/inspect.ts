@@ -8,7 +8,7 @@ import type { ServiceSettings } from '../store/settings.js'
 import { actions } from './actions.js'
 import { asked } from './bad-request.js'
 import { belowInspect, maySee } from './below.js'
-import { sendUnlessKnown, timeless } from './etag.js'
+import { sendUnlessKnown } from './etag.js'
 import { explained, keyOf } from './explain.js'
 import { assets, sendPage, wantsPage } from './dashboard/dashboard.js'
 import { events } from './events.js'
@@ -20,7 +20,9 @@ import { metrics } from './metrics.js'
 import { recordOf } from './records.js'
 import { hideIn, hideInAny } from './redact.js'
 import { statusSchema } from './schema.js'
-import { iso, registryStatus, serviceStatus, status } from './status.js'
+import { inSlices } from './slices.js'
+import { iso, registryStatus, serviceStatus, statusSteps } from './status.js'
+import { written } from './status-json.js'
 import { text } from './text.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -79,10 +81,13 @@ export async function inspect (app: FastifyInstance, gateway: Gateway, upstreams
 
 /** The whole status, and what describes it. */
 function whole (app: FastifyInstance, gateway: Gateway): void {
-  app.get<{ Querystring: { text?: string } }>('/', { exposeHeadRoute: true }, (request, reply) => {
-    if (request.query.text === undefined && wantsPage(request)) return sendPage(gateway, request, reply)
-    const is = status(gateway)
-    if (request.query.text === undefined) return sendUnlessKnown(request, reply, timeless(is), () => reply.send(is))
+  app.get<{ Querystring: { text?: string } }>('/', { exposeHeadRoute: true }, async (request, reply) => {
+    if (request.query.text === undefined && wantsPage(request)) return await sendPage(gateway, request, reply)
+    const is = await inSlices(statusSteps(gateway), gateway.now)
+    if (request.query.text === undefined) {
+      const { json, timeless } = await inSlices(written(is), gateway.now)
+      return sendUnlessKnown(request, reply, timeless, () => reply.type('application/json; charset=utf-8').send(json))
+    }
     const lines = text(is)
     return sendUnlessKnown(request, reply, lines, () => reply.type('text/plain; charset=utf-8').send(lines))
   })

@@ -15,8 +15,14 @@ const REACH = 60
 
 /** The JSON of `GET /_upstreams`: the whole truth about this gateway, numbers as they are just now. */
 export function status (gateway: Gateway) {
+  return atOnce(statusSteps(gateway))
+}
+
+/** The same step by step, for gateways with so many peers that nobody should wait for all of them. */
+export function * statusSteps (gateway: Gateway) {
   const now = gateway.now()
-  const services = gateway.store.sorted().map(service => serviceStatus(gateway, service, now))
+  const services: ServiceStatus[] = []
+  for (const service of gateway.store.sorted()) services.push(yield * serviceSteps(gateway, service, now))
   return { ...head(gateway, now), totals: totals(services), services }
 }
 
