@@ -1,5 +1,4 @@
 import type { Peer } from '../store/peer.js'
-import { isoOrNull } from './status.js'
 
 /** What a registration says about a peer that people look at first. */
 const FIELDS = ['weight', 'status', 'slowStart', 'checkUrl', 'priority', 'zone', 'maxInflight', 'startAt'] as const
@@ -11,5 +10,7 @@ export function difference (was: Peer, is: Peer): string {
 }
 
 function word (peer: Peer, field: typeof FIELDS[number]): string {
-  return String((field === 'startAt' ? isoOrNull(peer.startAt) : peer[field]) ?? 'none')
+  const value = peer[field]
+  if (value === null) return 'none'
+  return field === 'startAt' ? new Date(value).toISOString() : String(value)
 }
