@@ -75,7 +75,7 @@ export class Viewer {
 
   /** One that has caught up is to be told how all is by now; one that reads nothing is let go. */
   look (at: number): void {
-    if (this.#slow === null) return
+    if (this.#slow === null || this.#isOver) return
     const left = this.out.readableLength
     if (left === 0) {
       this.#slow = null
