@@ -161,8 +161,7 @@ class EventStream {
     for (const happening of journal.after(viewer.seen) ?? []) if (happening.n <= n) viewer.send(this.#record(happening))
     viewer.send(chunk)
     for (const happening of journal.after(n) ?? []) viewer.send(this.#record(happening))
-    viewer.seen = journal.last
-    viewer.waits = false
+    viewer.welcome(journal.last)
   }
 
   #record (happening: Numbered): Buffer {
@@ -175,11 +174,17 @@ class EventStream {
   }
 }
 
-/** By HTTP/2 there are other streams on the connection: only this one is cut, and the connection ends after the last of them. */
+/** By HTTP/2 there may be other streams on the connection: it outlives this one, unless it is the last or nobody reads. */
 function lineOf (raw: FastifyReply['raw'] & { readonly stream?: ServerHttp2Stream }): Line {
-  const { stream } = raw
+  const session = raw.stream?.session
+  const cut = (): void => { raw.destroy() }
+  if (session === undefined) return { cut, last: () => {}, hangUp: cut }
+  let isOpen = true
+  raw.once('close', () => { isOpen = false })
   return {
-    cut: () => { raw.destroy() },
-    last: () => { stream?.session?.close() }
+    cut,
+    last: () => { raw.once('close', () => session.close()) },
+    // One that is closed in order waits for a client that may never answer.
+    hangUp: () => { if (isOpen) session.destroy() }
   }
 }

@@ -11,8 +11,10 @@ const PATIENCE = 30_000
 export interface Line {
   /** Breaks it, whatever is under way. */
   readonly cut: () => void
-  /** Nothing else is to come by its connection. */
+  /** Nothing else is to come by its connection: that ends with the stream. */
   readonly last: () => void
+  /** It has not ended: breaks the connection. */
+  readonly hangUp: () => void
 }
 
 /** One who looks at the event stream. What is not read lies here, and it is never more than a snapshot beyond a bound. */
@@ -25,6 +27,8 @@ export class Viewer {
   /** Nothing more is sent because `left` bytes are unread, and have been since (epoch ms); null when that is not so. */
   #slow: { readonly since: number, readonly left: number } | null = null
 
+  /** How much may lie here: a snapshot on its way is no sign that nobody reads. */
+  #room = UNREAD
   readonly #line: Line
   #isOver = false
 
@@ -45,13 +49,20 @@ export class Viewer {
     for (let at = 0; at < chunk.length; at += PIECE) this.out.push(chunk.subarray(at, at + PIECE))
   }
 
+  /** It is told how all is: what has happened until `seen` is in it, or was sent. */
+  welcome (seen: number): void {
+    this.seen = seen
+    this.waits = false
+    this.#room = UNREAD + this.out.readableLength
+  }
+
   /** Nothing more comes. What has not got through within `ms` will not. */
   end (ms: number): void {
     if (this.#isOver) return
     this.#isOver = true
     this.out.push(null)
     this.#line.last()
-    setTimeout(this.#line.cut, ms).unref()
+    setTimeout(this.#line.hangUp, ms).unref()
   }
 
   /** At once, whatever is unread. */
@@ -65,7 +76,8 @@ export class Viewer {
   offer (chunk: Buffer, at: number): boolean {
     if (!this.isLive) return false
     const left = this.out.readableLength
-    if (left <= UNREAD) {
+    if (left <= this.#room) {
+      if (left <= UNREAD) this.#room = UNREAD
       this.send(chunk)
       return true
     }

@@ -8,9 +8,9 @@ const KB = 1024
 const chunk = (size: number): Buffer => Buffer.alloc(size, 'x')
 
 function viewerOf () {
-  const calls = { cut: 0, last: 0 }
-  const viewer = new Viewer(7, { cut: () => { calls.cut++ }, last: () => { calls.last++ } })
-  viewer.waits = false
+  const calls = { cut: 0, last: 0, hungUp: 0 }
+  const viewer = new Viewer(7, { cut: () => { calls.cut++ }, last: () => { calls.last++ }, hangUp: () => { calls.hungUp++ } })
+  viewer.welcome(7)
   return { viewer, calls }
 }
 
@@ -31,7 +31,7 @@ t.test('one who does not read is left out beyond a bound, and let go after 30 s 
   viewer.send(chunk(1))
   viewer.look(T0 + 90_000)
   viewer.end(0)
-  t.same(calls, { cut: 1, last: 0 }, 'once is enough')
+  t.same(calls, { cut: 1, last: 0, hungUp: 0 }, 'once is enough')
 })
 
 t.test('one who reads slowly is not', async t => {
@@ -46,10 +46,25 @@ t.test('one who reads slowly is not', async t => {
   viewer.out.read()
   viewer.look(T0 + 7 * 29_000)
   t.same([calls.cut, viewer.waits, viewer.isLive], [0, true, false], 'it has caught up, and waits for a snapshot')
-  viewer.waits = false
+  viewer.welcome(7)
   t.ok(viewer.offer(chunk(1), T0 + 8 * 29_000))
   viewer.look(T0 + 1e9)
   t.equal(calls.cut, 0, 'who is not behind may take its time')
+})
+
+t.test('a snapshot on its way may be as long as it is', async t => {
+  const { viewer } = viewerOf()
+  viewer.send(chunk(900 * KB))
+  viewer.welcome(8)
+  t.equal(viewer.seen, 8)
+  t.ok(viewer.offer(chunk(255 * KB), T0))
+  t.ok(viewer.offer(chunk(2 * KB), T0))
+  t.notOk(viewer.offer(chunk(1), T0), 'but not more on top')
+  viewer.out.read()
+  viewer.look(T0)
+  viewer.welcome(9)
+  t.ok(viewer.offer(chunk(300 * KB), T0))
+  t.notOk(viewer.offer(chunk(1), T0), 'nor after it has arrived')
 })
 
 t.test('a long text is one text still', async t => {
