@@ -9,7 +9,9 @@ const FORWARDING = /^(?:forwarded|via|x-forwarded.*|x-real-ip|(?:x-)?(?:cluster-
 export function isLocal (request: FastifyRequest): boolean {
   const { headers } = request.raw
   if (Object.keys(headers).some(name => FORWARDING.test(name))) return false
-  return isLoopback(request.socket.remoteAddress ?? '') && isLocalName(headers.host ?? '')
+  // By HTTP/2 `:authority` says it; where both are there, both count.
+  const names = [headers.host, headers[':authority']].filter(name => name !== undefined)
+  return isLoopback(request.socket.remoteAddress ?? '') && names.length > 0 && names.every(name => isLocalName(String(name)))
 }
 
 function isLoopback (address: string): boolean {

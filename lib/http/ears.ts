@@ -28,7 +28,8 @@ export function ears (failed: (error: unknown) => void): Ears {
       if (isTelling) return
       isTelling = true
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        for (const { ear } of [...listening]) hear(ear, next, failed)
+        // Who has gone since the last one was told hears no more of it.
+        for (const entry of [...listening]) if (listening.has(entry)) hear(entry.ear, next, failed)
       }
       isTelling = false
     }
@@ -38,8 +39,13 @@ export function ears (failed: (error: unknown) => void): Ears {
 function hear (ear: Ear, happening: Numbered, failed: (error: unknown) => void): void {
   try {
     const heard = ear(happening)
-    if (heard instanceof Promise) heard.catch(failed)
+    if (isThenable(heard)) heard.then(undefined, failed)
   } catch (error) {
     failed(error)
   }
+}
+
+/** A promise, of whatever make. */
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

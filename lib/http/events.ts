@@ -1,3 +1,4 @@
+import type { ServerHttp2Stream } from 'node:http2'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { failure } from './bad-request.js'
 import type { Gateway } from './gateway.js'
@@ -6,7 +7,7 @@ import { numberOf, recordOf } from './records.js'
 import { inSlices } from './slices.js'
 import { Stats } from './stats.js'
 import { iso } from './status.js'
-import { Viewer } from './viewer.js'
+import { Viewer, type Line } from './viewer.js'
 
 /** No more than so many look at the same time, so that what lies unread for all of them stays bounded. */
 export const VIEWERS = 64
@@ -57,13 +58,18 @@ class EventStream {
       reply.header('retry-after', '5')
       throw failure(503, this.#isClosed ? 'the gateway is closing' : `${VIEWERS} look at the event stream already`)
     }
-    const { journal, epoch, node, now } = this.#gateway
+    const { journal, epoch } = this.#gateway
     const seen = numberOf(epoch, String(request.headers['last-event-id'] ?? ''))
-    const resumed = seen !== null && journal.after(seen) !== null
-    const viewer = new Viewer(resumed ? seen : journal.last, () => { reply.raw.destroy() })
+    const missed = seen === null ? null : journal.after(seen)
+    const viewer = new Viewer(seen === null || missed === null ? journal.last : seen, lineOf(reply.raw))
     this.#viewers.add(viewer)
     viewer.out.once('close', () => this.#leave(viewer))
-    viewer.send(this.#frame('hello', JSON.stringify({ now: iso(now()), node: { ...node, startedAt: iso(node.startedAt) }, resumed, actions: this.#gateway.settings.inspect !== false && this.#gateway.settings.inspect.actions !== false }), viewer.seen, `retry: ${RETRY}\n`))
+    // Also when it is not the stream that is sent at last.
+    reply.raw.once('close', () => { viewer.out.destroy() })
+    viewer.send(this.#frame('hello', this.#hello(missed !== null), viewer.seen, `retry: ${RETRY}\n`))
+    // At once: by the time that the snapshot is there some of it may be forgotten.
+    for (const happening of missed ?? []) viewer.send(this.#record(happening))
+    viewer.seen = journal.last
     setImmediate(() => this.#work())
     return reply.type('text/event-stream; charset=utf-8').header('cache-control', 'no-store, no-transform').header('x-accel-buffering', 'no').send(viewer.out)
   }
@@ -84,17 +90,25 @@ class EventStream {
     for (const viewer of this.#viewers) viewer.end(FAREWELL)
   }
 
+  #hello (resumed: boolean): string {
+    const { node, now, settings: { inspect } } = this.#gateway
+    const actions = inspect !== false && inspect.actions !== false
+    return JSON.stringify({ now: iso(now()), node: { ...node, startedAt: iso(node.startedAt) }, resumed, actions })
+  }
+
   #leave (viewer: Viewer): void {
     this.#viewers.delete(viewer)
     if (this.#viewers.size > 0) return
     this.#snapshot = null
+    this.#isDue = false
     this.#stats.forget()
   }
 
   #tell (happening: Numbered): void {
     let chunk: Buffer | null = null
+    const at = this.#gateway.now()
     for (const viewer of this.#viewers) {
-      if (viewer.isLive && viewer.offer(chunk ??= this.#record(happening), happening.at)) viewer.seen = happening.n
+      if (viewer.isLive && viewer.offer(chunk ??= this.#record(happening), at)) viewer.seen = happening.n
     }
   }
 
@@ -109,23 +123,36 @@ class EventStream {
   }
 
   async #serve (): Promise<void> {
-    const { now, journal } = this.#gateway
-    for (;;) {
+    const { now } = this.#gateway
+    const isWanted = (): boolean => this.#viewers.size > 0
+    while (isWanted()) {
       const waiting = [...this.#viewers].filter(({ waits }) => waits)
       if (waiting.length > 0) {
-        const needed = Math.max(...waiting.map(({ seen }) => seen))
-        if (this.#snapshot === null || this.#snapshot.n < needed || journal.after(this.#snapshot.n) === null) {
-          const n = journal.last
-          this.#snapshot = { n, chunk: this.#frame('snapshot', await inSlices(this.#stats.snapshot(), now), n) }
-        }
-        for (const viewer of waiting) this.#welcome(viewer, this.#snapshot)
-      } else if (this.#isDue && this.#viewers.size > 0) {
+        const snapshot = await this.#picture(Math.max(...waiting.map(({ seen }) => seen)), isWanted)
+        // Nobody waits any more, or so much has happened meanwhile that the next tick is to try again.
+        if (snapshot === null) return
+        for (const viewer of waiting) this.#welcome(viewer, snapshot)
+      } else if (this.#isDue) {
         this.#isDue = false
-        const chunk = this.#frame('stats', await inSlices(this.#stats.step(), now))
+        const written = await inSlices(this.#stats.step(), now, isWanted)
         this.#snapshot = null
+        if (written === null) return
+        const chunk = this.#frame('stats', written())
         for (const viewer of this.#viewers) viewer.offer(chunk, now())
       } else return
     }
+  }
+
+  /** How all is, not before record `needed`; null when it is not wanted any more, or what has happened since is forgotten. */
+  async #picture (needed: number, isWanted: () => boolean): Promise<{ readonly chunk: Buffer, readonly n: number } | null> {
+    const { now, journal } = this.#gateway
+    if (this.#snapshot !== null && this.#snapshot.n >= needed && journal.after(this.#snapshot.n) !== null) return this.#snapshot
+    const n = journal.last
+    this.#snapshot = null
+    const text = await inSlices(this.#stats.snapshot(), now, isWanted)
+    if (text === null || journal.after(n) === null) return null
+    this.#snapshot = { n, chunk: this.#frame('snapshot', text, n) }
+    return this.#snapshot
   }
 
   /** Brings one up to date: what it has missed, how all is, and what has happened since that was found out. */
@@ -134,8 +161,7 @@ class EventStream {
     for (const happening of journal.after(viewer.seen) ?? []) if (happening.n <= n) viewer.send(this.#record(happening))
     viewer.send(chunk)
     for (const happening of journal.after(n) ?? []) viewer.send(this.#record(happening))
-    viewer.seen = journal.last
-    viewer.waits = false
+    viewer.welcome(journal.last)
   }
 
   #record (happening: Numbered): Buffer {
@@ -145,5 +171,20 @@ class EventStream {
   /** `JSON.stringify` leaves no line break in a text, so that it is one line of data. */
   #frame (event: string, data: string, n?: number, more = ''): Buffer {
     return Buffer.from(`${more}${n === undefined ? '' : `id: ${this.#gateway.epoch}-${n}\n`}event: ${event}\ndata: ${data}\n\n`)
+  }
+}
+
+/** By HTTP/2 there may be other streams on the connection: it outlives this one, unless it is the last or nobody reads. */
+function lineOf (raw: FastifyReply['raw'] & { readonly stream?: ServerHttp2Stream }): Line {
+  const session = raw.stream?.session
+  const cut = (): void => { raw.destroy() }
+  if (session === undefined) return { cut, last: () => {}, hangUp: cut }
+  let isOpen = true
+  raw.once('close', () => { isOpen = false })
+  return {
+    cut,
+    last: () => { raw.once('close', () => session.close()) },
+    // One that is closed in order waits for a client that may never answer.
+    hangUp: () => { if (isOpen) session.destroy() }
   }
 }

@@ -16,6 +16,9 @@ import type { Happening, Journal } from './journal.js'
 /** What somebody should look into. */
 const BAD_NEWS: ReadonlySet<Verdict['action']> = new Set(['eject', 'down', 'spare', 'panic'])
 
+/** Failures that change no pick are forgiven without a stamp: a service that was degraded is looked at again after this, ms. */
+const LOOK_AGAIN = 1000
+
 /** A service that can answer nothing. */
 const DEAD: ReadonlySet<ServiceWord> = new Set(['down', 'empty'])
 
@@ -31,6 +34,14 @@ export interface Action {
   readonly until: number | null
 }
 
+/** What was told of a service last, and by what it may be known to be so still. */
+interface Standing {
+  readonly state: ServiceWord
+  readonly stamp: number
+  readonly isPanic: boolean
+  readonly at: number
+}
+
 const nothing = { peer: null, scheme: null, state: null, cause: null, reason: null, since: null, until: null, revision: null, what: null, by: null } as const
 
 /**
@@ -44,7 +55,7 @@ export class News {
   readonly #store: Store
   readonly #hasRevisions: boolean
   readonly #troubles = new WeakMap<Service, string>()
-  readonly #standings = new WeakMap<Service, { stamp: number, state: ServiceWord }>()
+  readonly #standings = new WeakMap<Service, Standing>()
   #registry: { state: ReturnType<Registry['state']> | null, lastError: string | null, resyncs: ReadonlyMap<string, number> } = { state: null, lastError: null, resyncs: new Map() }
 
   /** What is given in code has no revisions. */
@@ -87,7 +98,9 @@ export class News {
     const state = known?.peers.get(`${scheme}://${peer}`)
     const about = state !== undefined
       ? this.#about(service, state)
-      : { ...nothing, type: peer === null ? 'service' as const : 'peer' as const, service, peer, scheme, state: known === undefined ? null : standing(known).state }
+      : peer === null
+        ? { ...nothing, type: 'service' as const, service, state: known === undefined ? null : standing(known).state }
+        : { ...nothing, type: 'peer' as const, service, peer, scheme }
     this.#tell({ ...about, at: since, event: action, cause, reason, since, until })
     publishVerdict(verdict)
   }
@@ -112,9 +125,10 @@ export class News {
   /** How a service stands, when something about it has changed since this was asked; told when it is another word than before. */
   standing (service: Service, at: number): void {
     const known = this.#standings.get(service)
-    if (known?.stamp === service.stamp) return
+    const isAsIs = known?.stamp === service.stamp && known.isPanic === roundsOf(service).isPanic
+    if (isAsIs && (known.state !== 'degraded' || at - known.at < LOOK_AGAIN)) return
     const { state, reason } = standing(service)
-    this.#standings.set(service, { stamp: service.stamp, state })
+    this.#note(service, state, at)
     if (state === known?.state || (known === undefined && !DEAD.has(state))) return
     this.#tell({ ...nothing, type: 'service', at, service: service.name, event: 'state', state, reason, since: at })
     if (known === undefined) return
@@ -147,16 +161,20 @@ export class News {
     this.#log.error({ service: service.name }, `${service.name}: its own balancer fails, round robin chooses: ${trouble}`)
   }
 
-  /** A service that is known by its peers alone comes with the first and goes with the last of them. */
+  #note (service: Service, state: ServiceWord, at: number): void {
+    this.#standings.set(service, { state, stamp: service.stamp, isPanic: roundsOf(service).isPanic, at })
+  }
+
+  /** A service that is known by its peers alone comes with the first and goes with the last of them; others are always there. */
   #comeOrGone (service: Service, at: number): void {
     const isKnown = this.#store.get(service.name) === service
     const wasKnown = this.#standings.has(service)
     if (isKnown === wasKnown) return
     const state = isKnown ? standing(service).state : null
     if (state === null) this.#standings.delete(service)
-    else this.#standings.set(service, { stamp: service.stamp, state })
+    else this.#note(service, state, at)
+    if (service.pinned) return
     this.#tell({ ...nothing, type: 'service', at, service: service.name, event: isKnown ? 'added' : 'removed', state, revision: service.revision })
-    if (!isKnown) this.#journal.drop(service.name)
   }
 
   #about (service: string, state: PeerState): Happening {
@@ -165,7 +183,10 @@ export class News {
   }
 
   #tell (happening: Happening): void {
-    this.ears.tell(this.#journal.add(this.#hasRevisions ? happening : { ...happening, revision: null }))
+    const numbered = this.#journal.add(this.#hasRevisions ? happening : { ...happening, revision: null })
+    // Of a service that is gone nobody asks any more, and names may come and go without end.
+    if (happening.service !== null && this.#store.get(happening.service) === undefined) this.#journal.drop(happening.service)
+    this.ears.tell(numbered)
   }
 }
 

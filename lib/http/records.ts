@@ -16,7 +16,7 @@ export interface UpstreamRecord {
   /**
    * Of a peer: what the registry did (`added`, `changed`, `removed`), what health decided (`eject`, `probe`, `restore`, `spare`,
    * `down`, `up`, `expire`), or `action`. Of a service: `added`, `removed`, `settings`, `panic`, `calm`, `state`, `action`. Of
-   * the registry: `state`, `error`, `resync`.
+   * the registry: `state`, `error`, `clear` (the error is over), `resync`.
    */
   readonly event: string
   /** The peer's, service's or registry's state from then on; null when it is gone. */

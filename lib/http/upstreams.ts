@@ -11,7 +11,7 @@ import type { Gateway } from './gateway.js'
 import { publicPick, type PublicPick } from './public-pick.js'
 import { recordOf, type UpstreamRecord } from './records.js'
 import { show, showAll, type Shown, type ShownService } from './show.js'
-import { status } from './status.js'
+import { rounded, status } from './status.js'
 import type { Waiters } from './waiters.js'
 import { OVERRIDE_FOR } from './wish.js'
 
@@ -110,7 +110,7 @@ export class Upstreams {
     const known = this.#known(service)
     known.shed = shareOf(share)
     known.shedOwed = 0
-    this.#did(known, null, `${share * 100} % of the requests refused`, null)
+    this.#did(known, null, `${rounded(share * 100)} % of the requests refused`, null)
   }
 
   /**

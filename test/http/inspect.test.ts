@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import t from 'tap'
 import Fastify, { type FastifyInstance } from 'fastify'
 import upstreamEtcd, { type UpstreamEtcdOptions } from '../../lib/index.js'
@@ -140,4 +142,26 @@ t.test('the settings, but no private key', async t => {
     t.match(answer.json().settings, { tls: shown, retry: { attempts: 1, bodyBytes: 65536 }, pool: { allowH2: false } })
     t.notOk(answer.body.includes(key.split('\n')[1] ?? ''))
   }
+})
+
+t.test('by HTTP/2 the name is that of :authority', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(async () => await app.close())
+  await app.register(upstreamEtcd, { peers: {} })
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const session = connect(`http://127.0.0.1:${port}`)
+  t.teardown(() => { session.destroy() })
+  const statusOf = async (headers: Record<string, string>): Promise<unknown> => {
+    const stream = session.request({ ':path': '/_upstreams', ...headers })
+    const [answer] = await once(stream, 'response')
+    stream.close()
+    return answer[':status']
+  }
+  const here = `127.0.0.1:${port}`
+  t.equal(await statusOf({}), 200)
+  t.equal(await statusOf({ ':authority': 'localhost' }), 200)
+  t.equal(await statusOf({ ':authority': 'evil.example' }), 404)
+  t.equal(await statusOf({ ':authority': here, host: 'evil.example' }), 404)
+  t.equal(await statusOf({ ':authority': 'evil.example', host: here }), 404)
+  t.equal(await statusOf({ 'x-forwarded-for': '1.2.3.4' }), 404)
 })

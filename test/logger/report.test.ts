@@ -1,6 +1,7 @@
 import t from 'tap'
 import { Logger } from '../../lib/logger/logger.js'
-import { history, recent, report } from '../../lib/logger/report.js'
+import type { Outcome } from '../../lib/logger/outcome.js'
+import { history, latencies, recent, report, series } from '../../lib/logger/report.js'
 import { BAD, LEFT, OK, REFUSED, seeded, T0, World } from '../fixtures/pure.js'
 
 const S0 = T0 / 1000
@@ -121,4 +122,69 @@ t.test('a logger keeps as many seconds as it is told', async t => {
   const { service } = worldOf('a')
   for (let s = 0; s < 10; s++) logger.request(service, 200, 1, T0 + s * 1000)
   t.equal(logger.tps(5, T0 + 10_000), 1)
+})
+
+t.test('a series has the seconds in which anything happened, clients that left apart from failures', async t => {
+  const { service, logger } = worldOf('a')
+  t.same(series(service, S0, S0 + 9), [], 'nobody has asked yet')
+  logger.request(service, 200, 5, T0)
+  logger.request(service, 503, 7, T0 + 10)
+  logger.request(service, 499, 1, T0 + 20)
+  const world = worldOf('a')
+  const state = world.state('a')
+  const tell = (outcome: Outcome, at: number): void => world.logger.attempt(world.service, state, outcome, at)
+  t.same(series(state, S0, S0 + 9), [])
+  tell(OK, T0 + 2000)
+  tell(BAD, T0 + 2500)
+  tell(REFUSED, T0 + 2500)
+  tell(LEFT, T0 + 2999)
+  tell(REFUSED, T0 + 1000)
+  for (let code = 201; code < 209; code++) tell({ status: code, ms: 1 }, T0 + 4000)
+  for (let code = 505; code < 507; code++) tell({ status: code, ms: 1 }, T0 + 4000)
+  t.same(series(state, S0, S0 + 9), [
+    { second: S0 + 1, answers: 0, requests: 1, errors: 1, rtsum: 0 },
+    { second: S0 + 2, answers: 3, requests: 4, errors: 2, rtsum: OK.ms + BAD.ms + LEFT.ms },
+    { second: S0 + 4, answers: 10, requests: 10, errors: 2, rtsum: 10 }
+  ], 'oldest first, codes without a cell included')
+  t.same(series(state, S0 + 2, S0 + 2).length, 1)
+  t.same(series(service, S0, S0).map(({ answers, requests, errors }) => [answers, requests, errors]), [[3, 3, 1]])
+})
+
+t.test('a series agrees with the sums, whatever happens and whenever it is asked', async t => {
+  const random = seeded(5)
+  const world = worldOf('a')
+  const state = world.state('a')
+  let now = T0
+  for (let i = 0; i < 2000; i++) {
+    now += random() < 0.02 ? 70_000 * random() : 400 * random()
+    const outcome = random() < 0.2 ? { error: (['connect', 'timeout', 'reset', 'aborted'] as const)[Math.floor(random() * 4)] ?? 'reset', ms: 3 } : { status: 200 + Math.floor(random() * 350), ms: 100 * random() }
+    world.logger.attempt(world.service, state, outcome, now)
+    if (i % 50 !== 0) continue
+    const last = Math.floor(now / 1000)
+    const sum = series(state, last - 59, last).reduce((total, { requests }) => total + requests, 0)
+    t.equal(sum, recent(state, 60, now).requests)
+  }
+})
+
+t.test('history fills the gaps, and latencies are buckets with their bounds', async t => {
+  const world = worldOf('a')
+  t.same(history(world.service, 2, T0 + 5000), [{ at: S0 + 3, requests: 0, errors: 0, meanMs: null }, { at: S0 + 4, requests: 0, errors: 0, meanMs: null }])
+  world.logger.request(world.service, 200, 10, T0)
+  world.logger.request(world.service, 502, 20, T0)
+  t.same(history(world.service, 3, T0 + 2000), [
+    { at: S0 - 1, requests: 0, errors: 0, meanMs: null },
+    { at: S0, requests: 2, errors: 1, meanMs: 15 },
+    { at: S0 + 1, requests: 0, errors: 0, meanMs: null }
+  ])
+  world.logger.attempt(world.service, world.state('a'), REFUSED, T0 + 3000)
+  const state = world.state('a')
+  t.same(latencies(state, 60, T0 + 3000), [], 'failures have no latency')
+  t.same(latencies(new World().service, 60, T0), [], 'nor has who was never asked')
+  for (const ms of [5, 5, 0.1, 1e9]) world.logger.attempt(world.service, state, { status: 200, ms }, T0 + 3000)
+  const got = latencies(state, 60, T0 + 3999)
+  t.same(got.map(([, , count]) => count), [1, 2, 1])
+  for (const [from, to] of got) t.ok(from < to && Number.isFinite(to), `${from} to ${to}`)
+  const [low, middle] = got
+  t.ok(low?.[0] === 0 && (middle?.[0] ?? 9) <= 5 && (middle?.[1] ?? 0) > 5)
+  t.same(latencies(state, 60, T0 + 70_000), [])
 })

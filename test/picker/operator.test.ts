@@ -1,6 +1,7 @@
 import t from 'tap'
 import { cutdown, drain, expire, recover, takeDown, weigh } from '../../lib/store/overrides.js'
 import { effectiveWeight } from '../../lib/picker/plan.js'
+import type { PeerState } from '../../lib/store/peer.js'
 import { seeded, tally, World } from '../fixtures/pure.js'
 
 function worldOf (): World {
@@ -145,4 +146,36 @@ t.test('health ticks end overrides', async t => {
   t.same(new Set(world.order(4)), new Set(['b']))
   world.wait(1)
   t.same(new Set(world.order(4)), new Set(['a', 'b']))
+})
+
+t.test('what has expired is returned, in words, each once', async t => {
+  const world = new World()
+  const { service, now } = world
+  const [a, b, c] = ['a', 'b', 'c'].map(id => world.put(id)) as [PeerState, PeerState, PeerState]
+  cutdown(service, a, 0.25, now, now + 1000)
+  drain(service, a, now, now + 2000)
+  takeDown(service, b, now, now + 1000, 'down, says alice')
+  weigh(service, b, 7, now, now + 1000, 'weight 7, says bob')
+  drain(service, c, now, now + 1000, 'drained')
+  recover(service, c)
+  const words = (at: number): string[] => expire(service, at).map(({ state, what }) => `${state.peer.id}: ${what}`)
+  t.same(words(now + 999), [])
+  const { stamp } = service
+  t.same(words(now + 1000), ['a: cut down to 0.25 of its weight', 'b: down, says alice', 'b: weight 7, says bob'])
+  t.equal(service.stamp, stamp + 1, 'one change for all of them')
+  t.same(words(now + 1000), [])
+  t.same(words(now + 2000), ['a: drained by an operator'])
+  t.same([a.cutdown, a.drain, b.drain, b.weighed], [null, null, null, null])
+})
+
+t.test('and is a verdict of health, with or without outlier detection', async t => {
+  for (const fields of [{}, { outlier: false as const }]) {
+    const world = new World(fields)
+    const state = world.put('a', { scheme: 'http' })
+    world.put('b')
+    cutdown(world.service, state, 0.5, world.now, world.now + 1000)
+    t.same(world.wait(999), [])
+    t.same(world.wait(1), [{ action: 'expire', service: 'shop', peer: 'a', scheme: 'http', cause: 'override_over', reason: 'the override is over: cut down to 0.5 of its weight', since: world.now, until: null }])
+    t.same(world.wait(1), [])
+  }
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import type { Change } from '../../lib/syncer/syncer.js'
 import { entry, PREFIX, Registry } from '../fixtures/registry.js'
 
 /** Keys are ids, values say which peer and weight: several keys may name one peer. */
@@ -119,4 +120,17 @@ t.test('invalid keys come and go', async t => {
   t.same([...registry.syncer.invalidKeys.keys()], [`${PREFIX}shop/other`])
   registry.list([entry('shop/10.0.0.1:80', { weight: 4 }, registry.revision)], true, 999n)
   t.same([...registry.syncer.invalidKeys], [])
+})
+
+t.test('a change tells the registration before it', async t => {
+  const registry = new Registry()
+  registry.put('shop/10.0.0.1:80', { weight: 2 })
+  const change = (value: unknown): Change[] => registry.syncer.apply([{ type: 'put', entry: entry('shop/10.0.0.1:80', value, ++registry.revision) }], registry.now)
+  const [first] = change({ weight: 3 })
+  t.match(first, { type: 'changed', was: { weight: 2, modRevision: 1n }, state: { peer: { weight: 3, modRevision: 2n } } })
+  t.same(change({ weight: 3 }), [], 'the same again is no change')
+  const [second] = change({ weight: 4 })
+  t.match(second, { type: 'changed', was: { weight: 3, modRevision: 3n }, state: { peer: { weight: 4, modRevision: 4n } } }, 'but its revision is the last one')
+  registry.delete('shop/10.0.0.1:80')
+  t.notOk('was' in (change({ weight: 4 })[0] ?? {}), 'who comes again was not there before')
 })
