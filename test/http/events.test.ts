@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import fc from 'fast-check'
 import { cutdown, drain, recover } from '../../lib/store/overrides.js'
@@ -307,4 +310,35 @@ t.test('HTTP/2 clients read the same', async t => {
     stage.tick()
     return stage.asked === before
   }, { what: 'rest after it has left' })
+})
+
+t.test('one whose answer is another in the end, or who has left before it, takes no place', async t => {
+  const gone = { is: false }
+  const hooks = {
+    preHandler: async (request: FastifyRequest) => {
+      if (request.headers['x-slow'] !== undefined) await until(() => gone.is, { what: 'a client that has gone' })
+    },
+    onSend: async (request: FastifyRequest) => {
+      if (request.headers['x-fail'] !== undefined) throw new Error('not this one')
+    }
+  }
+  const gateway = await startGateway(t, { peers: { shop: { [A]: {} } }, inspect: { access: 'all', ...hooks } })
+  for (let i = 0; i < 70; i++) t.equal((await gateway.send('/_upstreams/events', { headers: { 'x-fail': '' } })).status, 500)
+  const { port } = new URL(gateway.url)
+  const sockets = Array.from({ length: 70 }, () => connect(Number(port), '127.0.0.1'))
+  await Promise.all(sockets.map(async socket => {
+    await once(socket, 'connect')
+    socket.on('error', () => {})
+    await new Promise(resolve => socket.write('GET /_upstreams/events HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: 1\r\n\r\n', resolve))
+  }))
+  const connections = async (): Promise<number> => await new Promise((resolve, reject) => {
+    gateway.app.server.getConnections((error, count) => error === null ? resolve(count) : reject(error))
+  })
+  await until(async () => await connections() >= 70)
+  for (const socket of sockets) socket.destroy()
+  await until(async () => await connections() < 5)
+  gone.is = true
+  await until(async () => (await look(t, gateway.url)).status === 200, { what: 'room' })
+  const rest = await Promise.all(Array.from({ length: 60 }, () => look(t, gateway.url)))
+  t.same(new Set(rest.map(({ status }) => status)), new Set([200]))
 })

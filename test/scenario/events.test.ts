@@ -176,3 +176,20 @@ t.test('who comes while the gateway closes is refused', async t => {
   t.ok(came)
   t.match([last?.status, last?.headers], [503, { 'retry-after': '5', connection: 'close' }])
 })
+
+t.test('an ejection is told within milliseconds, long before the next stats', async t => {
+  const [good, bad] = [await startPeer(t), await startPeer(t, { status: 500 })]
+  const gateway = await startGateway(t, { peers: { shop: { [good.id]: {}, [bad.id]: {} } }, routes: [{ prefix: '/shop', service: 'shop' }], retry: false, check: false, outlier: { consecutive5xx: 2, maxEjected: 1 } })
+  const viewer = await look(t, gateway.url)
+  await viewer.next('stats')
+  let toldAt = Infinity
+  gateway.app.upstreams.on('peer', ({ event }) => { if (event === 'eject') toldAt = performance.now() })
+  await gateway.sendMany(4, '/shop')
+  const { data } = await viewer.next('peer')
+  const ms = performance.now() - toldAt
+  t.match(data, { service: 'shop', peer: bad.id, scheme: 'http', event: 'eject', state: 'ejected', cause: 'consecutive_5xx', reason: /\w/, until: /Z$/ })
+  t.ok(ms < 200, `${Math.round(ms)} ms`)
+  const { data: stats } = await viewer.next('stats', viewer.of('stats').length + 1)
+  t.match(stats.services, [{ name: 'shop' }])
+  t.equal(stats.services[0].peers.find(({ id }: { id: string }) => id === bad.id)?.state, 'ejected')
+})
