@@ -1,6 +1,6 @@
 import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
-import { lowerBound, quantile } from './histogram.js'
+import { BUCKETS, lowerBound, quantile } from './histogram.js'
 import { CLIENT_CLOSED } from './outcome.js'
 import { recordOf } from './record.js'
 import type { Second, Summary } from './window.js'
@@ -58,6 +58,9 @@ export function report (service: Service, peers: Iterable<PeerState>, seconds: n
   return { name: service.name, ts_start: start, ts_end: end, statistics }
 }
 
+/** For one call at a time: making one takes longer than adding up. */
+const scratch = new Uint32Array(BUCKETS)
+
 /**
  * The last `seconds` seconds of a peer or a service. While its first request is younger than that, rates are taken over
  * the time since then, at least one second.
@@ -66,7 +69,7 @@ export function recent (owner: PeerState | Service, seconds: number, now: number
   const record = recordOf(owner)
   if (record === null) return { requests: 0, rps: 0, errorRate: null, latencyMs: quantiles(undefined, 1) }
   const last = Math.floor(now / 1000)
-  const sum = record.window.sum(last - seconds + 1, last)
+  const sum = record.window.sum(last - seconds + 1, last, scratch.fill(0))
   const failed = sum.errors.connect + sum.errors.timeout + sum.errors.reset
   const requests = sum.count + failed
   const judged = requests - (sum.codes.get(CLIENT_CLOSED) ?? 0)

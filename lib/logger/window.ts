@@ -31,11 +31,12 @@ const FULL = 0xffff
 const CODES = 6
 
 /**
- * A slot in bytes: the second and the sums of times, 64 bits each; errors and codes, 32 bits each; the histogram, 16 bits
- * each. One attempt then writes to two lines of the processor's cache, also where thousands of peers take turns in it.
+ * A slot in bytes: the second and the sums of times, 64 bits each; errors, codes, and how far from its end and from its
+ * beginning the histogram is in use, 32 bits each; the histogram, 16 bits each. One attempt then writes to two lines of the processor's cache, also where thousands of peers take turns in it.
  */
 const COUNTS = 3 * 8
-const BINS = COUNTS + (KINDS + CODES) * 4
+const USED = KINDS + CODES
+const BINS = COUNTS + (USED + 2) * 4
 const SLOT = BINS + BUCKETS * 2
 
 /**
@@ -72,7 +73,11 @@ export class Window {
     const cell = this.#codes.indexOf(code)
     if (cell === -1) this.#count(slot, code)
     else (this.#counts[(slot * SLOT + COUNTS) / 4 + KINDS + cell] as number)++
-    const bin = (slot * SLOT + BINS) / 2 + bucketOf(ms)
+    const bucket = bucketOf(ms)
+    const used = (slot * SLOT + COUNTS) / 4 + USED
+    if (BUCKETS - bucket > (this.#counts[used] as number)) this.#counts[used] = BUCKETS - bucket
+    if (bucket >= (this.#counts[used + 1] as number)) this.#counts[used + 1] = bucket + 1
+    const bin = (slot * SLOT + BINS) / 2 + bucket
     // Saturates rather than wraps: a full cell is more than one process can forward in a second.
     if (this.#bins[bin] !== FULL) (this.#bins[bin] as number)++
   }
@@ -81,11 +86,13 @@ export class Window {
     (this.#counts[(this.#slotFor(second) * SLOT + COUNTS) / 4 + ERROR_KINDS.indexOf(kind)] as number)++
   }
 
-  /** Adds up the seconds from `first` to `last`, both included; seconds no longer held count nothing. */
-  sum (first: number, last: number): Summary {
+  /**
+   * Adds up the seconds from `first` to `last`, both included; seconds no longer held count nothing. `histogram` is what the
+   * latencies are added to: whoever asks for thousands of peers makes one of them.
+   */
+  sum (first: number, last: number, histogram: Uint32Array = new Uint32Array(BUCKETS)): Summary {
     const counted = new Map<number, number>()
     const errors = noErrors()
-    const histogram = new Uint32Array(BUCKETS)
     let [count, rtsum, ttfbSum] = [0, 0, 0]
     const add = (code: number, n: number): void => {
       if (n > 0) counted.set(code, (counted.get(code) ?? 0) + n)
@@ -100,7 +107,8 @@ export class Window {
       ERROR_KINDS.forEach((kind, i) => { errors[kind] += this.#counts[counts + i] as number })
       this.#codes.forEach((code, i) => add(code, this.#counts[counts + KINDS + i] as number))
       for (const [code, column] of this.#more) add(code, column[slot] as number)
-      for (let i = 0; i < BUCKETS; i++) (histogram[i] as number) += this.#bins[bins + i] as number
+      const end = this.#counts[counts + USED + 1] as number
+      for (let i = BUCKETS - (this.#counts[counts + USED] as number); i < end; i++) (histogram[i] as number) += this.#bins[bins + i] as number
     }
     const codes = new Map([...counted].sort((a, b) => a[0] - b[0]))
     return { codes, errors, count, rtsum, ttfbSum, histogram }
