@@ -44,7 +44,7 @@ export function * html (gateway: Gateway, base: string): Generator<undefined, st
 <p id="totals">${text(totalsLine(totals(services)))}</p>
 <p id="link"><noscript>As of ${text(new Date(now).toISOString().slice(0, 19))}Z. With JavaScript this page follows what happens; without it, load it again.</noscript></p>
 </header>
-<div id="notices">${notices(registry, services, now).map(notice).join('')}</div>
+<div id="notices">${notices(registry, services, now).map(one => `<div>${notice(one)}</div>`).join('')}</div>
 <section id="timeline"><h2>What happened</h2><ol>${records.join('')}</ol></section>
 <main id="services">${sections.join('')}</main>
 </body>

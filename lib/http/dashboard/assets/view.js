@@ -109,7 +109,7 @@ export function totalsLine ({ services, peers, peersEligible, inflight, rps }) {
 function put ({ kind, keyPrefix }, service) {
   return kind === 'static'
     ? `peers: { ${JSON.stringify(service)}: { '127.0.0.1:8080': { weight: 1 } } }`
-    : `etcdctl put ${quoted(`${keyPrefix}${service}/127.0.0.1:8080`)} '{"weight": 1}'`
+    : `etcdctl put ${keyPrefix.startsWith('-') ? '-- ' : ''}${quoted(`${keyPrefix}${service}/127.0.0.1:8080`)} '{"weight": 1}'`
 }
 
 /** What is to be known and done before anything else. @type {(registry: Registry, services: readonly Service[], now: number) => Notice[]} */

@@ -95,7 +95,9 @@ export function clipped (text, length) {
 /** One word of a shell's command line; what is hidden in it stands there as bash, zsh and ksh read it. @type {(text: string) => string} */
 export function quoted (text) {
   if (plain(text) !== text) {
-    const escaped = text.replace(/['\\]/g, '\\$&').replace(HIDDEN, sign => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    // Byte by byte, in octal: so it means the same in any locale.
+    const bytes = (/** @type {string} */ sign) => [...new TextEncoder().encode(sign)].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+    const escaped = text.replace(/['\\]/g, '\\$&').replace(HIDDEN, bytes)
     return `$'${escaped}'`
   }
   return /^[\w/.:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
