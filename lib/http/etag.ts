@@ -20,7 +20,7 @@ function both (before: unknown, name: string): string {
 }
 
 /** Weak comparison: what stands between the quotes counts. */
-function isKnown (header: string | undefined, tag: string): boolean {
+export function isKnown (header: string | undefined, tag: string): boolean {
   if (header === undefined) return false
   return header.trim() === '*' || [...header.matchAll(TAG)].some(([, known]) => known === tag)
 }

@@ -8,7 +8,7 @@ export function actions (url, peer, done) {
   const said = el('span', { role: 'status' })
   const status = el('select', { name: 'status' }, option('', 'as it is'), option('up'), option('drain'), option('down'))
   const weight = el('input', { name: 'weight', type: 'number', min: 0, step: 'any', size: 6 })
-  const minutes = el('input', { name: 'minutes', type: 'number', min: 1, value: 15, size: 4 })
+  const minutes = el('input', { name: 'minutes', type: 'number', min: 1, value: 15, size: 4, required: true })
   const scope = el('select', { name: 'scope' }, option('local', 'on this gateway, for a while'), option('registry', 'in the registry, for all'))
   const reason = el('input', { name: 'reason', maxlength: 500, size: 24 })
   const force = el('input', { name: 'force', type: 'checkbox' })
@@ -29,7 +29,7 @@ export function actions (url, peer, done) {
     return {
       ...(status.value !== '' && { status: status.value }),
       ...(weight.value !== '' && { weight: Number(weight.value) }),
-      ...(lasts && { for: Math.max(1, Number(minutes.value)) * 60_000 }),
+      ...(lasts && { for: Number(minutes.value) * 60_000 }),
       ...(reason.value.trim() !== '' && { reason: reason.value.trim() }),
       ...(force.checked && { force: true }),
       scope: scope.value

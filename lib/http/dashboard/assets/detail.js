@@ -14,7 +14,7 @@ export function open (row, stage) {
     try {
       const answer = await fetch(url, { headers: { accept: 'application/json' } })
       const body = await answer.json()
-      if (answer.ok) parts.replaceChildren(...show(body, stage.now()))
+      if (answer.ok) replace(parts, show(body, stage.now()))
       else parts.replaceChildren(body.message ?? `status ${answer.status}`)
     } catch (error) {
       parts.replaceChildren(`cannot be loaded: ${error.message}`)
@@ -34,6 +34,13 @@ export function open (row, stage) {
       row.detail = null
     }
   }
+}
+
+/** What is as before stays, so that it can be read, scrolled and marked. */
+function replace (parent, parts) {
+  const is = [...parent.children]
+  if (is.length !== parts.length) parent.replaceChildren(...parts)
+  else parts.forEach((part, i) => { if (!part.isEqualNode(is[i])) is[i].replaceWith(part) })
 }
 
 function show ({ codes, errors, latency, checks, registration, load, events, weight, priority, zone, ejections }, now) {

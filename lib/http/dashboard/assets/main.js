@@ -1,6 +1,6 @@
 /** The page follows the event stream: figures once a second, what happens at once. */
 import { open } from './detail.js'
-import { say, set } from './dom.js'
+import { el, say, set } from './dom.js'
 import { Model } from './model.js'
 import { showNotice } from './notice.js'
 import { Table } from './table.js'
@@ -16,13 +16,17 @@ const SILENCE = 4000
 /** When the stream was refused, ms. */
 const AGAIN = 5000
 
-const base = location.pathname.endsWith('/') ? '' : `${location.pathname.split('/').at(-1)}/`
+const base = location.pathname.endsWith('/') ? '' : `./${location.pathname.split('/').at(-1)}/`
 const [registryLine, totals, link, notice] = ['registry', 'totals', 'link', 'notices'].map(id => document.getElementById(id))
 const model = new Model()
 const timeline = new Timeline()
 let hasActions = false
 let lastHeard = performance.now()
 let lost = ''
+/** The time of the figures that are shown, by the server's clock. */
+let shownAt = 0
+// How old they are is not read out each second.
+const [linkText, linkAge] = [el('span', { role: 'status' }), el('span')]
 
 const stage = { base, actions: () => hasActions, paused: () => tools.paused, now: () => model.now }
 const table = new Table(base, row => row.detail === null ? open(row, stage) : row.detail.close())
@@ -47,20 +51,24 @@ function draw () {
 
 function frame () {
   const end = performance.now() + SLICE
-  while (performance.now() < end) {
-    if (!drawing.next().done) continue
-    drawing = null
-    if (isStale) {
-      isStale = false
-      draw()
-    }
-    return
+  let isDone = true
+  try {
+    do isDone = drawing.next().done
+    while (!isDone && performance.now() < end)
+  } finally {
+    // Whatever went wrong, the next figures are drawn.
+    if (isDone) drawing = null
   }
-  requestAnimationFrame(frame)
+  if (!isDone) requestAnimationFrame(frame)
+  else if (isStale) {
+    isStale = false
+    draw()
+  }
 }
 
 function * steps () {
   const { registry, now } = model
+  shownAt = now
   const services = [...model.services.values()].map(({ service }) => service)
   say(registryLine, freshness(registry, now))
   set(registryLine, 'class', lookOf(registry.state).tone)
@@ -81,10 +89,17 @@ function drawNotices (all) {
 function drawLink () {
   const silent = performance.now() - lastHeard
   const isLost = lost !== '' || silent > SILENCE
-  const heard = `the figures are those of ${clock(new Date(model.now - silent).toISOString(), model.now)}, ${span(silent)} ago`
-  say(link, tools.paused ? `‖ Paused: ${heard}. Press p to go on.` : isLost ? `▲ Disconnected: ${lost === '' ? 'nothing is heard' : lost}; ${heard}.` : '')
+  const said = [
+    ...(isLost ? [`▲ Disconnected: ${lost === '' ? 'nothing is heard' : lost}.`] : []),
+    ...(tools.paused ? ['‖ Paused. Press p to go on.'] : [])
+  ]
+  link.hidden = said.length === 0
   set(link, 'class', isLost ? 'bad' : 'warn')
-  document.title = model.registry === null ? document.title : title(model.registry, [...model.services.values()].map(({ service }) => service), tools.paused ? 'paused' : isLost ? 'disconnected' : '')
+  say(linkText, said.join(' '))
+  say(linkAge, shownAt === 0 ? '' : ` The figures are those of ${clock(new Date(shownAt).toISOString(), model.now)}, ${span(model.now - shownAt)} ago.`)
+  if (model.registry === null) return
+  const services = [...model.services.values()].map(({ service }) => service)
+  document.title = title(model.registry, services, [...(isLost ? ['disconnected'] : []), ...(tools.paused ? ['paused'] : [])].join(', '))
 }
 
 function follow () {
@@ -110,6 +125,10 @@ function follow () {
   })
 }
 
+link.replaceChildren(linkText, linkAge)
+// What gets the focus is not to lie below the header.
+const header = document.querySelector('header')
+new ResizeObserver(() => { document.documentElement.style.scrollPaddingTop = `${header.offsetHeight + 8}px` }).observe(header)
 follow()
 // Only what goes by the clock of this page: all else comes from the stream.
 setInterval(drawLink, 1000)

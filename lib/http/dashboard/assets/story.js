@@ -1,6 +1,6 @@
 // @ts-check
 /** What happened, in words. No DOM here: see words.js. */
-import { clipped, clock, plain } from './words.js'
+import { clipped, clock, lookOf, plain } from './words.js'
 
 /** @typedef {import('../../records.js').UpstreamRecord} UpstreamRecord */
 
@@ -31,7 +31,8 @@ const EVENTS = /** @type {const} */ ({
  */
 export function tell ({ event, type, at, service, peer, state, reason, until, revision, what, by }, now) {
   const known = Object.hasOwn(EVENTS, event) ? EVENTS[/** @type {keyof EVENTS} */ (event)] : undefined
-  const [glyph, tone, word] = known ?? ['○', 'none', `is ${state ?? event}`]
+  const look = lookOf(state ?? '')
+  const [glyph, tone, word] = known ?? [look.glyph, look.tone, `is ${state ?? event}`]
   const done = event === 'action' ? `${what} by ${by ?? 'the application'}` : word
   const parts = [
     reason === null ? done : `${done}: ${reason}`,

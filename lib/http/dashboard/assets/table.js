@@ -1,7 +1,7 @@
 /** Services and their peers: elements are made once, and then only what is otherwise than before is changed. */
 import { el, say, set, svg } from './dom.js'
 import { cells, COLUMNS, facts, lesson, spark, SPARK } from './view.js'
-import { byTrouble, lookOf, peersByTrouble } from './words.js'
+import { byTrouble, lookOf, peersByTrouble, plain } from './words.js'
 import { showNotice } from './notice.js'
 
 const SPARK_AT = COLUMNS.findIndex(([name]) => name === 'spark')
@@ -37,9 +37,12 @@ class Row {
     this.words = `${this.service} ${this.key} ${status.state} ${status.reason ?? ''} ${status.zone ?? ''}`.toLowerCase()
   }
 
-  hide (isHidden) {
+  /** All but what is in use. */
+  hide (isUnwanted) {
+    const isHidden = isUnwanted && !isInUse(this.element) && !(this.detail !== null && isInUse(this.detail.element))
     this.element.hidden = isHidden
     if (this.detail !== null) this.detail.element.hidden = isHidden
+    return isHidden
   }
 }
 
@@ -55,7 +58,7 @@ class Section {
     this.body = el('tbody', { role: 'rowgroup' })
     const headings = COLUMNS.map(([name, heading]) => el('th', { role: 'columnheader', scope: 'col', class: name }, heading))
     this.table = el('div', { class: 'scroll' }, el('table', { role: 'table' }, el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...headings)), this.body))
-    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, name))
+    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, plain(name)))
     this.element = el('section', { 'data-service': name }, el('h2', {}, link, ' ', this.word, ' ', this.reason), this.facts, this.lesson, this.table)
   }
 
@@ -63,19 +66,37 @@ class Section {
     const { glyph, tone } = lookOf(service.state)
     say(this.word, `${glyph} ${service.state}`)
     set(this.word, 'class', `word ${tone}`)
-    say(this.reason, service.reason ?? '')
+    say(this.reason, plain(service.reason ?? ''))
     say(this.facts, facts(service))
     showNotice(this.lesson, lesson(registry, service))
     this.table.hidden = service.peersTotal === 0
   }
 }
 
-/** Puts `elements` in this order into `parent`, and moves only those that are elsewhere. */
+/** Whether what is typed goes to something in it. */
+const isInUse = element => element.contains(document.activeElement)
+
+/**
+ * Puts `elements` in this order into `parent`, and moves only those that are elsewhere. The one in use stays where it is, and
+ * the others move around it: what is moved loses the focus.
+ */
 function order (parent, elements) {
-  elements.forEach((element, i) => {
-    if (parent.children[i] !== element) parent.insertBefore(element, parent.children[i] ?? null)
-  })
-  while (parent.children.length > elements.length) parent.lastElementChild.remove()
+  const still = elements.find(element => element.parentNode === parent && isInUse(element))
+  let place = parent.firstElementChild
+  for (const element of elements) {
+    if (element === still) {
+      while (place !== still) place = beyond(place, () => parent.append(place))
+    }
+    if (element === place) place = place.nextElementSibling
+    else parent.insertBefore(element, place)
+  }
+  while (place !== null) place = beyond(place, () => place.remove())
+}
+
+/** The element that was after this one before `work`. */
+function beyond ({ nextElementSibling }, work) {
+  work()
+  return nextElementSibling
 }
 
 /** All services. */
@@ -93,10 +114,13 @@ export class Table {
   /** Brings all up to date, step by step: after each the page may be painted. */
   * show (model, words) {
     const { now } = model
+    const at = this.#focused()
     for (const [name, { rows }] of this.sections) {
       const known = model.services.get(name)
-      if (known === undefined) this.sections.delete(name)
-      else for (const [key, row] of rows) if (!known.peers.has(key)) this.#drop(rows, row)
+      if (known === undefined) {
+        for (const row of [...rows.values()]) this.#drop(rows, row)
+        this.sections.delete(name)
+      } else for (const [key, row] of rows) if (!known.peers.has(key)) this.#drop(rows, row)
     }
     const services = [...model.services.values()].sort((a, b) => byTrouble(a.service, b.service))
     for (const { service, peers } of services) {
@@ -116,6 +140,8 @@ export class Table {
       yield
     }
     order(this.#main, services.map(({ service }) => this.sections.get(service.name).element))
+    // Whoever was at a peer that has left goes on beside it.
+    if (at !== -1 && document.activeElement === document.body) this.buttons().slice(0, at + 1).at(-1)?.focus({ preventScroll: true })
     if (this.#isShown) return
     this.#isShown = true
     document.getElementById('services').replaceWith(this.#main)
@@ -125,9 +151,8 @@ export class Table {
   filter (section, words) {
     let isAny = words.length === 0
     for (const row of section.rows.values()) {
-      const fits = words.every(word => row.words.includes(word))
-      row.hide(!fits)
-      isAny ||= fits
+      const isHidden = row.hide(!words.every(word => row.words.includes(word)))
+      isAny ||= !isHidden
     }
     const name = section.element.dataset.service.toLowerCase()
     section.element.hidden = !isAny && !(section.rows.size === 0 && words.every(word => name.includes(word)))
@@ -136,6 +161,13 @@ export class Table {
   /** The buttons of all rows that are shown, from top to bottom. */
   buttons () {
     return [...this.#main.querySelectorAll('section:not([hidden]) tr:not([hidden]) > .peer button')]
+  }
+
+  /** The place of the row that the focus is in, among those that are shown; -1 when it is elsewhere. */
+  #focused () {
+    const tr = document.activeElement.closest('#services tr')
+    const row = tr?.matches('.detail') ? tr.previousElementSibling : tr
+    return row ? this.buttons().indexOf(row.querySelector('.peer button')) : -1
   }
 
   #drop (rows, row) {

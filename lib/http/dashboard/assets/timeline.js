@@ -10,14 +10,18 @@ export class Timeline {
   #first = ''
 
   show ({ records, now }, words) {
-    const key = `${records[0]?.id} ${words.join(' ')}`
+    const key = `${records[0]?.id} ${records.at(-1)?.id} ${words.join(' ')}`
     if (key === this.#first) return
     const isFirst = this.#first === ''
     this.#first = key
     const known = new Set([...this.#list.children].map(({ dataset }) => dataset.id))
-    const fitting = records.filter(record => words.length === 0 || words.every(word => `${record.service} ${record.peer} ${record.event} ${record.state} ${record.reason}`.toLowerCase().includes(word)))
+    const fitting = records.filter(record => words.length === 0 || words.every(word => textOf(record).includes(word)))
     this.#list.replaceChildren(...fitting.slice(0, LINES).map(record => line(record, now, !isFirst && !known.has(record.id))))
   }
+}
+
+function textOf ({ service, peer, event, state, reason, what, by }) {
+  return [service, peer, event, state, reason, what, by].join(' ').toLowerCase()
 }
 
 /** One line; `isNews` when it has just come. */

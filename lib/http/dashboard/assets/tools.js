@@ -3,7 +3,7 @@ import { el } from './dom.js'
 
 const KEYS = [
   ['/', 'filter'],
-  ['Esc', 'clear the filter, close what is open'],
+  ['Esc', 'close what is open, clear the filter'],
   ['p', 'pause, go on'],
   ['j k ↓ ↑', 'next, previous peer'],
   ['Enter', 'open or close a peer'],
@@ -63,16 +63,17 @@ export class Tools {
     does()
   }
 
+  /** Closes what the focus is in; else clears the filter. */
   #escape () {
-    if (this.#filter.value !== '') {
+    const { activeElement } = document
+    const row = [...this.#table.sections.values()].flatMap(({ rows }) => [...rows.values()]).find(({ detail, button }) => detail !== null && (button === activeElement || detail.element.contains(activeElement)))
+    if (row !== undefined) {
+      row.button.focus()
+      row.detail.close()
+    } else if (this.#filter.value !== '') {
       this.#filter.value = ''
       this.#search()
-      return
-    }
-    const row = [...this.#table.sections.values()].flatMap(({ rows }) => [...rows.values()]).find(({ detail, button }) => detail !== null && (button === document.activeElement || detail.element.contains(document.activeElement)))
-    row?.detail.close()
-    if (row === undefined) document.activeElement.blur?.()
-    else row.button.focus()
+    } else activeElement.blur?.()
   }
 
   #move (by) {

@@ -96,7 +96,7 @@ export function facts ({ balancer, peersEligible, peersTotal, inflight, queued, 
 export function freshness ({ kind, state, keyPrefix, revision, lastVerifiedAt, reconnects }, now) {
   if (kind === 'static') return `Registry ${lookOf(state).glyph} static · the peers given in code`
   const verified = lastVerifiedAt === null ? 'not read yet' : `verified ${span(now - Date.parse(lastVerifiedAt))} ago`
-  return `Registry ${lookOf(state).glyph} ${state} · etcd below ${keyPrefix} · revision ${revision ?? '–'} · ${verified}` +
+  return `Registry ${lookOf(state).glyph} ${state} · etcd below ${plain(keyPrefix)} · revision ${revision ?? '–'} · ${verified}` +
     (reconnects === 0 ? '' : ` · reconnected ${reconnects} times`)
 }
 
@@ -109,13 +109,13 @@ export function totalsLine ({ services, peers, peersEligible, inflight, rps }) {
 function put ({ kind, keyPrefix }, service) {
   return kind === 'static'
     ? `peers: { ${JSON.stringify(service)}: { '127.0.0.1:8080': { weight: 1 } } }`
-    : `etcdctl put ${quoted(`${keyPrefix}${service}/127.0.0.1:8080`)} '{"weight": 1}'`
+    : `etcdctl put ${keyPrefix.startsWith('-') ? '-- ' : ''}${quoted(`${keyPrefix}${service}/127.0.0.1:8080`)} '{"weight": 1}'`
 }
 
 /** What is to be known and done before anything else. @type {(registry: Registry, services: readonly Service[], now: number) => Notice[]} */
 export function notices (registry, services, now) {
   const { state, kind, keyPrefix, lastVerifiedAt, lastError, invalidKeys } = registry
-  const because = lastError === null ? '' : ` ${lastError}.`
+  const because = lastError === null ? '' : ` ${plain(lastError)}.`
   const as = lastVerifiedAt === null ? '' : `${clock(lastVerifiedAt, now)} (${span(now - Date.parse(lastVerifiedAt))} ago)`
   /** @type {Notice[]} */
   const found = []
@@ -125,9 +125,9 @@ export function notices (registry, services, now) {
     found.push({ tone: 'warn', title: 'Serving by the snapshot file', text: `etcd has not been read since this gateway started.${because} The peers below are those of ${as}; etcd's word replaces them once it answers.` })
   } else if (state === 'syncing') {
     found.push({ tone: 'bad', title: 'The registry has not been read yet', text: `Until it is, requests are answered 503 FST_UPSTREAM_NOT_READY with Retry-After.${because} It is asked again all the time; nothing needs to be restarted.` })
-  } else if (lastError !== null) found.push({ tone: 'warn', title: 'The registry has trouble', text: `${lastError}. What is known is served; it is stale when 6 s go by without an answer.` })
+  } else if (lastError !== null) found.push({ tone: 'warn', title: 'The registry has trouble', text: `${plain(lastError)}. What is known is served; it is stale when 6 s go by without an answer.` })
   if (services.length === 0 && state !== 'syncing') {
-    found.push({ tone: 'off', title: 'No service is registered', text: kind === 'static' ? 'The option `peers` names none:' : `There is no peer below ${keyPrefix}. It is here, and takes requests, within milliseconds of this:`, code: put(registry, 'my_service') })
+    found.push({ tone: 'off', title: 'No service is registered', text: kind === 'static' ? 'The option `peers` names none:' : `There is no peer below ${plain(keyPrefix)}. It is here, and takes requests, within milliseconds of this:`, code: put(registry, 'my_service') })
   }
   if (invalidKeys.length > 0) found.push({ tone: 'warn', title: `${invalidKeys.length} ${invalidKeys.length === 1 ? 'key holds' : 'keys hold'} something that cannot be used`, text: invalidKeys.slice(0, 20).map(({ key, error }) => `${clipped(key, 200)}: ${clipped(error, 300)}`).join('\n') })
   return found

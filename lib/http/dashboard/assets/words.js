@@ -78,9 +78,12 @@ export function figure (value) {
   return value !== 0 && Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : String(Math.round(value))
 }
 
-/** Foreign text amid ours: what would turn the direction of the rest, or is invisible, is shown as a sign of its own. @type {(text: string) => string} */
+/** What is not seen itself, or turns the direction of what is. */
+const HIDDEN = /[\p{Cc}\u061C\u200E\u200F\u2028\u2029\u202A-\u202E\u2066-\u2069]/gu
+
+/** Foreign text amid ours: what is hidden in it is shown as a sign of its own. @type {(text: string) => string} */
 export function plain (text) {
-  return text.replace(/[\p{Cc}\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu, '�')
+  return text.replace(HIDDEN, '�')
 }
 
 /** A name that is too long for where it stands, amid other text. @type {(text: string, length: number) => string} */
@@ -89,7 +92,13 @@ export function clipped (text, length) {
   return plain(signs.length <= length && text.length <= 4 * length ? text : `${signs.slice(0, length - 1).join('')}…`)
 }
 
-/** One word of a shell's command line. @type {(text: string) => string} */
+/** One word of a shell's command line; what is hidden in it stands there as bash, zsh and ksh read it. @type {(text: string) => string} */
 export function quoted (text) {
+  if (plain(text) !== text) {
+    // Byte by byte, in octal: so it means the same in any locale.
+    const bytes = (/** @type {string} */ sign) => [...new TextEncoder().encode(sign)].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+    const escaped = text.replace(/['\\]/g, '\\$&').replace(HIDDEN, bytes)
+    return `$'${escaped}'`
+  }
   return /^[\w/.:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
