@@ -2,10 +2,10 @@
  * The public types, as users write them. The type checker is the test: every line has to compile, and every
  * `@ts-expect-error` has to be an error. Nothing below the first test runs.
  */
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { FromSchema } from 'json-schema-to-ts'
 import t from 'tap'
-import defaultExport, { upstreamEtcd, type PeerStatus, type PeerView, type ServiceStatus, type Status, type statusSchema } from '../lib/index.js'
+import defaultExport, { upstreamEtcd, type PeerStatus, type PeerView, type ServiceStatus, type Status, type statusSchema, type UpstreamRecord } from '../lib/index.js'
 
 t.test('one plugin under two names', async t => {
   t.type(upstreamEtcd, 'function')
@@ -291,4 +291,19 @@ export function schema (bySchema: FromSchema<typeof statusSchema>, status: Statu
   }
   // @ts-expect-error no such field
   back.peers.toString()
+}
+
+/** What `on` takes and gives. */
+export function records (app: FastifyInstance): void {
+  const stop = app.upstreams.on('peer', record => {
+    const known: UpstreamRecord = record
+    same<string | null>()(record.peer, true)
+    same<'peer' | 'service' | 'registry'>()(known.type, true)
+    // @ts-expect-error nobody changes what happened
+    record.reason = ''
+  })
+  app.upstreams.on('registry', async () => {})
+  // @ts-expect-error no such kind
+  app.upstreams.on('peers', () => {})
+  same<void>()(stop(), true)
 }
