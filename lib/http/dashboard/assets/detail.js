@@ -2,7 +2,7 @@
 import { actions } from './actions.js'
 import { el } from './dom.js'
 import { line } from './timeline.js'
-import { clock, figure, ms } from './words.js'
+import { clipped, clock, figure, ms } from './words.js'
 
 const EVERY = 2000
 
@@ -15,7 +15,7 @@ export function open (row, stage) {
       const answer = await fetch(url, { headers: { accept: 'application/json' } })
       const body = await answer.json()
       if (answer.ok) replace(parts, show(body, stage.now()))
-      else parts.replaceChildren(body.message ?? `status ${answer.status}`)
+      else parts.replaceChildren(`status ${answer.status}: ${clipped(String(body.message), 300)}`)
     } catch (error) {
       parts.replaceChildren(`cannot be loaded: ${error.message}`)
     }
