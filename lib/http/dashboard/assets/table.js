@@ -1,7 +1,7 @@
 /** Services and their peers: elements are made once, and then only what is otherwise than before is changed. */
 import { el, say, set, svg } from './dom.js'
 import { cells, COLUMNS, facts, lesson, spark, SPARK } from './view.js'
-import { byTrouble, lookOf, peersByTrouble, plain } from './words.js'
+import { byTrouble, called, lookOf, peersByTrouble, plain } from './words.js'
 import { showNotice } from './notice.js'
 
 const SPARK_AT = COLUMNS.findIndex(([name]) => name === 'spark')
@@ -58,7 +58,7 @@ class Section {
     this.body = el('tbody', { role: 'rowgroup' })
     const headings = COLUMNS.map(([name, heading]) => el('th', { role: 'columnheader', scope: 'col', class: name }, heading))
     this.table = el('div', { class: 'scroll' }, el('table', { role: 'table' }, el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...headings)), this.body))
-    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, plain(name)))
+    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, called(name)))
     this.element = el('section', { 'data-service': name }, el('h2', {}, link, ' ', this.word, ' ', this.reason), this.facts, this.lesson, this.table)
   }
 
