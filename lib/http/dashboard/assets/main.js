@@ -77,7 +77,7 @@ function * steps () {
   drawLink()
   timeline.show(model, tools.words)
   yield
-  yield * table.show(model, tools.words)
+  yield * table.show(model, () => tools.words)
 }
 
 function drawNotices (all) {

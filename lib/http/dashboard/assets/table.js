@@ -111,7 +111,7 @@ export class Table {
     this.toggle = toggle
   }
 
-  /** Brings all up to date, step by step: after each the page may be painted. */
+  /** Brings all up to date, step by step: after each the page may be painted, and `words` may give others. */
   * show (model, words) {
     const { now } = model
     const at = this.#focused()
@@ -136,7 +136,7 @@ export class Table {
       const sorted = [...peers.values()].sort((a, b) => peersByTrouble(a.status, b.status))
       const rows = sorted.map(({ status }) => section.rows.get(`${status.scheme}://${status.id}`))
       order(section.body, rows.flatMap(({ element, detail }) => detail === null ? [element] : [element, detail.element]))
-      this.filter(section, words)
+      this.filter(section, words())
       yield
     }
     order(this.#main, services.map(({ service }) => this.sections.get(service.name).element))
