@@ -38,5 +38,5 @@ t.test('1,000 peers that are all busy', async t => {
   await page.keyboard.type('service-007 .42:')
   t.same((await read(page)).services.filter(({ hidden }) => !hidden).flatMap(({ rows }) => rows.map(([key]) => key)), ['http://10.0.7.42:80'])
   await press(page, 'Escape')
-  await screenshot(page, 'thousand')
+  await page.screenshot({ path: await screenshot(page, 'thousand') })
 })

@@ -78,9 +78,13 @@ const isInUse = element => element.contains(document.activeElement)
 
 /**
  * Puts `elements` in this order into `parent`, and moves only those that are elsewhere. The one in use stays where it is, and
- * the others move around it: what is moved loses the focus.
+ * the others move around it: what is moved loses the focus. Nor does it move in the window.
  */
 function order (parent, elements) {
+  if (elements.length === parent.childElementCount && elements.every((element, i) => element === parent.children[i])) return
+  const { activeElement } = document
+  const top = () => activeElement.getBoundingClientRect().top
+  const before = top()
   const still = elements.find(element => element.parentNode === parent && isInUse(element))
   let place = parent.firstElementChild
   for (const element of elements) {
@@ -91,6 +95,7 @@ function order (parent, elements) {
     else parent.insertBefore(element, place)
   }
   while (place !== null) place = beyond(place, () => place.remove())
+  if (activeElement.closest('#services') !== null) scrollBy(0, top() - before)
 }
 
 /** The element that was after this one before `work`. */
