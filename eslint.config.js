@@ -5,7 +5,7 @@ export default [
   {
     // What runs in a browser.
     files: ['lib/http/dashboard/assets/*.js'],
-    languageOptions: { globals: { addEventListener: 'readonly', EventSource: 'readonly', location: 'readonly', ResizeObserver: 'readonly', TextEncoder: 'readonly', requestAnimationFrame: 'readonly' } }
+    languageOptions: { globals: { addEventListener: 'readonly', EventSource: 'readonly', location: 'readonly', ResizeObserver: 'readonly', scrollBy: 'readonly', TextEncoder: 'readonly', requestAnimationFrame: 'readonly' } }
   },
   {
     files: ['lib/**/*.ts'],

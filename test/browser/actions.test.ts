@@ -1,10 +1,10 @@
 import t from 'tap'
 import type { Page } from 'playwright-core'
 import { startActions } from '../fixtures/actions.js'
-import { needBrowser, screenshot, startBrowser } from '../fixtures/browser.js'
+import { needBrowser, startBrowser } from '../fixtures/browser.js'
 import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway } from '../fixtures/gateway.js'
-import { drawn, press, read, rowOf } from '../fixtures/page.js'
+import { drawn, picture, press, read, rowOf } from '../fixtures/page.js'
 import { startPeer } from '../fixtures/peer.js'
 import { until } from '../fixtures/wait.js'
 
@@ -71,7 +71,7 @@ t.test('on this gateway', async t => {
   await seen('weighed', A, /weight 0\.5 on this gateway by alice/, row => row.weight === '0.5 / 1')
   t.match(await first.act({ status: 'down', weight: '' }, /maintenance/), 'Done: it is maintenance.')
   await seen('down', A, /down on this gateway by alice/, row => row.state === '■ maintenance')
-  await screenshot(page, 'actions')
+  await picture(page, 'actions')
 
   const own = await form(page, peer.id)
   const hits = peer.hits

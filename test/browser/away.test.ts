@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import upstreamEtcd, { type UpstreamEtcdOptions } from '../../lib/index.js'
-import { needBrowser, screenshot, startBrowser } from '../fixtures/browser.js'
+import { needBrowser, startBrowser } from '../fixtures/browser.js'
 import { startGateway } from '../fixtures/gateway.js'
-import { drawn, read, rowOf } from '../fixtures/page.js'
+import { drawn, picture, read, rowOf } from '../fixtures/page.js'
 import { freePort } from '../fixtures/port.js'
 import { until } from '../fixtures/wait.js'
 
@@ -41,7 +41,8 @@ t.test('the gateway goes away, and comes back', async t => {
   }, { timeout: 6000, what: 'word in the title' })
   t.match(lost.link, /^▲ Disconnected: .*\. The figures are those of \d\d:\d\d:\d\dZ, \d+(\.\d)? s ago\.$/)
   t.equal(rowOf(lost, 'shop', '10.0.0.1:1')?.state, '▽ draining', 'what was known is still there')
-  await screenshot(page, 'disconnected')
+  t.equal(await page.getAttribute('#registry', 'class'), 'off', 'and nothing of it is green')
+  await picture(page, 'disconnected')
 
   const second = await listen(t, port, { peers: { shop: { ...peers.shop, '10.0.0.3:1': {} } } })
   const back = await until(async () => {
@@ -49,6 +50,7 @@ t.test('the gateway goes away, and comes back', async t => {
     return shown.link === '' && shown.services[0]?.rows.length === 3 && shown
   }, { timeout: 8000, what: 'recovery' })
   t.notMatch(back.title, 'disconnected')
+  t.equal(await page.getAttribute('#registry', 'class'), 'good')
   t.not(rowOf(back, 'shop', '10.0.0.1:1')?.state, '▽ draining')
   const registered = back.timeline.filter(line => /10\.0\.0\..*registered/.test(line)).map(line => line.slice(10))
   t.same(new Set(registered).size, registered.length, 'nothing is told twice')

@@ -95,6 +95,7 @@ t.test('the filter', async t => {
   t.equal(await page.inputValue('#filter'), '10.0 :1', 'letters that are keys elsewhere are letters here')
   t.equal((await read(page)).timeline.filter(line => !/10\.0\.0\..:1/.test(line)).length, 0)
   await press(page, 'Escape')
+  t.equal(await page.locator('#timeline .news').count(), 0, 'what was only hidden is no news')
   t.equal((await rows()).length, 6)
   await page.keyboard.type('DRAINING')
   t.same(await rows(), ['10.0.0.1:2'])

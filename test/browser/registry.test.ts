@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import type { UpstreamEtcdOptions } from '../../lib/index.js'
-import { needBrowser, screenshot, startBrowser } from '../fixtures/browser.js'
+import { needBrowser, startBrowser } from '../fixtures/browser.js'
 import { startEtcd, type TestEtcd } from '../fixtures/etcd.js'
 import { environment } from '../fixtures/etcd-process.js'
 import { find } from '../fixtures/find-etcd.mjs'
 import { startGateway } from '../fixtures/gateway.js'
-import { drawn, press, read, rowOf } from '../fixtures/page.js'
+import { drawn, picture, press, read, rowOf } from '../fixtures/page.js'
 import { freePort } from '../fixtures/port.js'
 import { until } from '../fixtures/wait.js'
 
@@ -82,7 +82,7 @@ t.test('without etcd the registry is stale, and live when it is back', async t =
   t.match(stale.notices[0], /^The registry is stale etcd was last seen .* ago\)\. .*connection refused.* Requests go on to the peers below.*followed as soon as it answers again/i)
   t.match(rowOf(stale, 'shop', A)?.state, /healthy|unknown/)
   t.ok(stale.timeline.some(line => /▲ registry .*(stale|trouble)/.test(line)))
-  await screenshot(page, 'stale')
+  await picture(page, 'stale')
   await etcd.restart()
   await until(async () => {
     const shown = await read(page)
@@ -105,7 +105,7 @@ t.test('before the registry was read, and by the snapshot file', async t => {
   t.match(syncing.title, '▲ registry syncing')
   t.match(syncing.notices, [/^The registry has not been read yet .*503 FST_UPSTREAM_NOT_READY.*connection refused.*nothing needs to be restarted/i])
   t.same(syncing.commands, [], 'nobody is told to register what may be there')
-  await screenshot(first.page, 'syncing')
+  await picture(first.page, 'syncing')
 
   const real = await startEtcd(t, { port })
   await until(async () => (await read(first.page)).registry.includes('● live'), { timeout: 10_000, what: 'live' })
@@ -140,7 +140,7 @@ t.test('an empty registry teaches the command that fills it', async t => {
     }, { ...SOON, what: 'command' })
     t.match(empty.notices, [/^No service is registered There is no peer below /])
     t.match(empty.title, '● no services')
-    if (keyPrefix === '/services/') await screenshot(page, 'empty')
+    if (keyPrefix === '/services/') await picture(page, 'empty')
     await shell(String(empty.commands[0]), etcd)
     t.same([...await etcd.all(keyPrefix, 2000)], [[`${keyPrefix}my_service/127.0.0.1:8080`, '{"weight": 1}']])
     await until(async () => rowOf(await read(page), 'my_service', '127.0.0.1:8080') !== undefined, { ...SOON, what: 'the peer' })

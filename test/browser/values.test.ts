@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
 import type { Page } from 'playwright-core'
-import { needBrowser, screenshot, startBrowser } from '../fixtures/browser.js'
+import { needBrowser, startBrowser } from '../fixtures/browser.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
-import { drawn, read, rowOf, type Shown, type ShownRow } from '../fixtures/page.js'
+import { drawn, picture, read, rowOf, type Shown, type ShownRow } from '../fixtures/page.js'
 import { refusedPort, startPeer } from '../fixtures/peer.js'
 import { until } from '../fixtures/wait.js'
 
@@ -154,13 +154,13 @@ t.test('the page says what the JSON says, with JavaScript and without', async t 
     counted.set(200, (counted.get(200) ?? 0) - peer.requests.filter(({ url }) => url === '/up').length)
     t.same(new Map(told), new Map([...counted].map(([code, count]) => [String(code), String(count)])), 'the peer has counted the same')
   }
-  await screenshot(page, 'light')
+  await picture(page, 'light')
 
   const before = await ask(gateway)
   const { page: still } = await browser.openPage(t, `${gateway.url}/_upstreams`, { javaScriptEnabled: false, viewport: { width: 1440, height: 900 } })
   t.same(faults(await read(still), before, await ask(gateway)), [])
   t.match(await still.textContent('noscript'), /^As of .*Z\. With JavaScript/)
-  await screenshot(still, 'no-javascript')
+  await picture(still, 'no-javascript')
 })
 
 t.test('what is compared can differ', async t => {

@@ -4,10 +4,12 @@ import { recordOf, type UpstreamRecord } from '../records.js'
 import { head, serviceSteps, totals, type PeerStatus, type ServiceStatus } from '../status.js'
 import { tell } from './assets/story.js'
 import { cells, COLUMNS, facts, freshness, lesson, notices, spark, SPARK, title, totalsLine } from './assets/view.js'
-import { byTrouble, lookOf, peersByTrouble, plain } from './assets/words.js'
+import { byTrouble, called, lookOf, peersByTrouble, plain } from './assets/words.js'
 
 /** How many of the last records the first page shows. */
 const RECORDS = 50
+
+const SPARK_AT = COLUMNS.findIndex(([name]) => name === 'spark')
 
 type History = ReadonlyArray<readonly [number, number, number]>
 
@@ -75,7 +77,7 @@ function * section (service: ServiceStatus, base: string, now: number, historyOf
     if (rows.length % STEP === 0) yield
   }
   const headings = COLUMNS.map(([name, heading]) => `<th role="columnheader" scope="col" class="${name}">${heading}</th>`)
-  return `<section data-service="${text(service.name)}"><h2><a href="${text(`${base}services/${encodeURIComponent(service.name)}`)}"><bdi>${text(plain(service.name))}</bdi></a> <span class="word ${tone}">${glyph} ${service.state}</span> ` +
+  return `<section data-service="${text(service.name)}"><h2><a href="${text(`${base}services/${encodeURIComponent(service.name)}`)}"><bdi>${text(called(service.name))}</bdi></a> <span class="word ${tone}">${glyph} ${service.state}</span> ` +
     `<span class="reason">${text(plain(service.reason ?? ''))}</span></h2><p class="facts">${text(facts(service))}</p>${teaching === null ? '' : notice(teaching)}` +
     (rows.length === 0 ? '' : `<div class="scroll"><table role="table"><thead role="rowgroup"><tr role="row">${headings.join('')}</tr></thead><tbody role="rowgroup">${rows.join('')}</tbody></table></div>`) + '</section>'
 }
@@ -83,7 +85,7 @@ function * section (service: ServiceStatus, base: string, now: number, historyOf
 function row (peer: PeerStatus, history: History, now: number): string {
   const shown = cells(peer, history, now)
   const { requests, errors } = spark(history, now)
-  const picture = `<svg width="${SPARK.width}" height="${SPARK.height}" role="img" aria-label="${text(shown[9] ?? '')}"><path class="requests" d="${requests}"/><path class="errors" d="${errors}"/></svg>`
+  const picture = `<svg width="${SPARK.width}" height="${SPARK.height}" role="img" aria-label="${text(shown[SPARK_AT] ?? '')}"><path class="requests" d="${requests}"/><path class="errors" d="${errors}"/></svg>`
   const all = COLUMNS.map(([name], i) => `<td role="cell" class="${name}${name === 'state' ? ` word ${lookOf(peer.state).tone}` : ''}">${name === 'spark' ? picture : text(shown[i] ?? '')}</td>`)
   return `<tr role="row" data-peer="${text(`${peer.scheme}://${peer.id}`)}">${all.join('')}</tr>`
 }

@@ -2,7 +2,7 @@
 import { actions } from './actions.js'
 import { el } from './dom.js'
 import { line } from './timeline.js'
-import { clock, figure, ms } from './words.js'
+import { clipped, clock, figure, ms, plain } from './words.js'
 
 const EVERY = 2000
 
@@ -15,7 +15,7 @@ export function open (row, stage) {
       const answer = await fetch(url, { headers: { accept: 'application/json' } })
       const body = await answer.json()
       if (answer.ok) replace(parts, show(body, stage.now()))
-      else parts.replaceChildren(body.message ?? `status ${answer.status}`)
+      else parts.replaceChildren(`status ${answer.status}: ${clipped(String(body.message), 300)}`)
     } catch (error) {
       parts.replaceChildren(`cannot be loaded: ${error.message}`)
     }
@@ -52,7 +52,7 @@ function show ({ codes, errors, latency, checks, registration, load, events, wei
       : el('div', { class: 'bars' }, ...latency.flatMap(([from, to, n]) => [el('span', {}, `${ms(from)} – ${ms(to)} ms`), el('meter', { min: 0, max: most, value: n }), el('span', {}, String(n))]))),
     part('Last checks', checks.length === 0
       ? 'none'
-      : el('ol', {}, ...checks.toReversed().map(({ ok, status, error, count, from, to, slowestMs }) => el('li', {}, `${ok ? '✓' : '✕'} ${status ?? (ok ? 'connected' : '')} ${error ?? ''} × ${count}, ${clock(from, now)} – ${clock(to, now)}, slowest ${ms(slowestMs)} ms`)))),
+      : el('ol', {}, ...checks.toReversed().map(({ ok, status, error, count, from, to, slowestMs }) => el('li', {}, `${ok ? '✓' : '✕'} ${status ?? (ok ? 'connected' : '')} ${plain(error ?? '')} × ${count}, ${clock(from, now)} – ${clock(to, now)}, slowest ${ms(slowestMs)} ms`)))),
     part('Registration', list([
       ['key', registration.key], ['revision', registration.modRevision], ['lease', registration.lease ?? 'none'], ['started', registration.startAt ?? '–'],
       ['priority', priority], ['zone', zone ?? '–'], ['ejections', ejections], ...Object.entries(registration.params).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
@@ -68,5 +68,5 @@ function part (title, content) {
 }
 
 function list (pairs, none = '') {
-  return pairs.length === 0 ? none : el('dl', {}, ...pairs.flatMap(([name, value]) => [el('dt', {}, String(name)), el('dd', {}, String(value))]))
+  return pairs.length === 0 ? none : el('dl', {}, ...pairs.flatMap(([name, value]) => [el('dt', {}, plain(String(name))), el('dd', {}, plain(String(value)))]))
 }

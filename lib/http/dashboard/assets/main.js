@@ -77,7 +77,7 @@ function * steps () {
   drawLink()
   timeline.show(model, tools.words)
   yield
-  yield * table.show(model, tools.words)
+  yield * table.show(model, () => tools.words)
 }
 
 function drawNotices (all) {
@@ -94,6 +94,8 @@ function drawLink () {
     ...(tools.paused ? ['‖ Paused. Press p to go on.'] : [])
   ]
   link.hidden = said.length === 0
+  // What it was is in no good colour while nobody knows.
+  if (isLost) set(registryLine, 'class', 'off')
   set(link, 'class', isLost ? 'bad' : 'warn')
   say(linkText, said.join(' '))
   say(linkAge, shownAt === 0 ? '' : ` The figures are those of ${clock(new Date(shownAt).toISOString(), model.now)}, ${span(model.now - shownAt)} ago.`)

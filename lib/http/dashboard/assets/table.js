@@ -1,7 +1,7 @@
 /** Services and their peers: elements are made once, and then only what is otherwise than before is changed. */
 import { el, say, set, svg } from './dom.js'
 import { cells, COLUMNS, facts, lesson, spark, SPARK } from './view.js'
-import { byTrouble, lookOf, peersByTrouble, plain } from './words.js'
+import { byTrouble, called, lookOf, peersByTrouble, plain } from './words.js'
 import { showNotice } from './notice.js'
 
 const SPARK_AT = COLUMNS.findIndex(([name]) => name === 'spark')
@@ -58,7 +58,7 @@ class Section {
     this.body = el('tbody', { role: 'rowgroup' })
     const headings = COLUMNS.map(([name, heading]) => el('th', { role: 'columnheader', scope: 'col', class: name }, heading))
     this.table = el('div', { class: 'scroll' }, el('table', { role: 'table' }, el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...headings)), this.body))
-    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, plain(name)))
+    const link = el('a', { href: `${base}services/${encodeURIComponent(name)}` }, el('bdi', {}, called(name)))
     this.element = el('section', { 'data-service': name }, el('h2', {}, link, ' ', this.word, ' ', this.reason), this.facts, this.lesson, this.table)
   }
 
@@ -78,9 +78,13 @@ const isInUse = element => element.contains(document.activeElement)
 
 /**
  * Puts `elements` in this order into `parent`, and moves only those that are elsewhere. The one in use stays where it is, and
- * the others move around it: what is moved loses the focus.
+ * the others move around it: what is moved loses the focus. Nor does it move in the window.
  */
 function order (parent, elements) {
+  if (elements.length === parent.childElementCount && elements.every((element, i) => element === parent.children[i])) return
+  const { activeElement } = document
+  const top = () => activeElement.getBoundingClientRect().top
+  const before = top()
   const still = elements.find(element => element.parentNode === parent && isInUse(element))
   let place = parent.firstElementChild
   for (const element of elements) {
@@ -91,6 +95,7 @@ function order (parent, elements) {
     else parent.insertBefore(element, place)
   }
   while (place !== null) place = beyond(place, () => place.remove())
+  if (activeElement.closest('#services') !== null) scrollBy(0, top() - before)
 }
 
 /** The element that was after this one before `work`. */
@@ -111,7 +116,7 @@ export class Table {
     this.toggle = toggle
   }
 
-  /** Brings all up to date, step by step: after each the page may be painted. */
+  /** Brings all up to date, step by step: after each the page may be painted, and `words` may give others. */
   * show (model, words) {
     const { now } = model
     const at = this.#focused()
@@ -136,7 +141,7 @@ export class Table {
       const sorted = [...peers.values()].sort((a, b) => peersByTrouble(a.status, b.status))
       const rows = sorted.map(({ status }) => section.rows.get(`${status.scheme}://${status.id}`))
       order(section.body, rows.flatMap(({ element, detail }) => detail === null ? [element] : [element, detail.element]))
-      this.filter(section, words)
+      this.filter(section, words())
       yield
     }
     order(this.#main, services.map(({ service }) => this.sections.get(service.name).element))

@@ -8,15 +8,16 @@ const LINES = 150
 export class Timeline {
   #list = document.querySelector('#timeline ol')
   #first = ''
+  #seen = new Set()
 
   show ({ records, now }, words) {
     const key = `${records[0]?.id} ${records.at(-1)?.id} ${words.join(' ')}`
     if (key === this.#first) return
     const isFirst = this.#first === ''
     this.#first = key
-    const known = new Set([...this.#list.children].map(({ dataset }) => dataset.id))
     const fitting = records.filter(record => words.length === 0 || words.every(word => textOf(record).includes(word)))
-    this.#list.replaceChildren(...fitting.slice(0, LINES).map(record => line(record, now, !isFirst && !known.has(record.id))))
+    this.#list.replaceChildren(...fitting.slice(0, LINES).map(record => line(record, now, !isFirst && !this.#seen.has(record.id))))
+    this.#seen = new Set(records.map(({ id }) => id))
   }
 }
 

@@ -15,6 +15,7 @@ import { byTrouble, clipped, clock, figure, lookOf, ms, percent, plain, quoted, 
 export const COLUMNS = /** @type {const} */ ([
   ['state', 'State'],
   ['peer', 'Peer'],
+  ['why', 'Why, since, until'],
   ['weight', 'Weight'],
   ['share', 'Share / expected'],
   ['inflight', 'In flight'],
@@ -22,8 +23,7 @@ export const COLUMNS = /** @type {const} */ ([
   ['errors', 'Errors 1 min'],
   ['latency', 'p50 / p90 / p99 ms'],
   ['check', 'Last check'],
-  ['spark', 'Last 60 s'],
-  ['why', 'Why, since, until']
+  ['spark', 'Last 60 s']
 ])
 
 /** The text of each column; the sparkline's is what it shows. @type {(peer: PeerStatus, history: History, now: number) => string[]} */
@@ -32,6 +32,7 @@ export function cells (peer, history, now) {
   return [
     `${lookOf(peer.state).glyph} ${peer.state}`,
     peer.scheme === 'https' ? `https://${peer.id}` : peer.id,
+    why(peer, now),
     `${figure(weight.effective)} / ${figure(weight.configured)}`,
     `${percent(weight.share)} / ${percent(weight.expectedShare)}`,
     peer.maxInflight > 0 ? `${peer.inflight} of ${peer.maxInflight}` : String(peer.inflight),
@@ -39,8 +40,7 @@ export function cells (peer, history, now) {
     percent(peer.errorRate),
     `${ms(p50)} / ${ms(p90)} / ${ms(p99)}`,
     checked(peer.check, now),
-    sparkText(history, now),
-    why(peer, now)
+    sparkText(history, now)
   ]
 }
 

@@ -86,6 +86,11 @@ export function plain (text) {
   return text.replace(HIDDEN, '�')
 }
 
+/** A name where it stands alone. @type {(name: string) => string} */
+export function called (name) {
+  return name.trim() === '' ? JSON.stringify(name) : plain(name)
+}
+
 /** A name that is too long for where it stands, amid other text. @type {(text: string, length: number) => string} */
 export function clipped (text, length) {
   const signs = [...text.slice(0, 4 * length)]
