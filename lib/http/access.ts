@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-const FORWARDING = /^(?:forwarded|via|x-forwarded.*|x-real-ip|(?:x-)?(?:cluster-|true-|fastly-)?client-ip|cf-connecting-ip)$/
+const FORWARDING = /^(?:forwarded|via|cdn-loop|x-forwarded.*|x-original-.*|x-envoy-.*|x-azure-.*|x-real-ip|(?:x-|wl-)?(?:cluster-|true-|fastly-|proxy-)?client-ip|cf-connecting-ip)$/
 
 /**
  * Does the request come from this machine, by no proxy, and for a local name? The name keeps pages of other sites that

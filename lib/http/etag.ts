@@ -10,13 +10,14 @@ const TAG = /(?:W\/)?("[\x21\x23-\x7e\x80-\xff]*")/g
  */
 export function sendUnlessKnown (request: FastifyRequest, reply: FastifyReply, content: string, send: () => FastifyReply): FastifyReply {
   const tag = `"${createHash('sha256').update(content).digest('base64url')}"`
-  reply.headers({ etag: `W/${tag}`, 'cache-control': 'private, no-cache', vary: both(reply.getHeader('vary'), 'accept') })
+  reply.headers({ etag: `W/${tag}`, 'cache-control': 'private, no-cache', vary: varyBy(reply, 'accept') })
   return isKnown(request.headers['if-none-match'], tag) ? reply.code(304).send() : send()
 }
 
-/** What somebody has said before stays said. */
-function both (before: unknown, name: string): string {
-  return before === undefined ? name : `${String(before)}, ${name}`
+/** The value of `vary` by which what is sent also depends on `names`: what somebody has said before stays said. */
+export function varyBy (reply: FastifyReply, names: string): string {
+  const before: unknown = reply.getHeader('vary')
+  return before === undefined ? names : `${String(before)}, ${names}`
 }
 
 /** Weak comparison: what stands between the quotes counts. */

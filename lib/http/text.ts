@@ -15,8 +15,8 @@ export function text (of: Status): string {
       (service.queued === 0 ? '' : `, ${service.queued} waiting`))
     if (service.peers.length > 0) lines.push(...table(service.peers))
   }
-  // What comes from the registry may hold anything; a line stays a line.
-  return `${lines.map(line => line.replace(/\p{Cc}/gu, '?')).join('\n')}\n`
+  // What comes from the registry may hold anything; a line stays a line, and is read from left to right.
+  return `${lines.map(line => line.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, '?')).join('\n')}\n`
 }
 
 function table (peers: Status['services'][number]['peers']): string[] {

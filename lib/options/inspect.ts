@@ -19,7 +19,7 @@ const actions: Read<ActionSettings | false> = (value, path) => {
 }
 
 const checks: Checks<Plain> = {
-  path: text(/^(?:\/|(?:\/[\w.~!$&'()+,;=@-]+)+)$/, 'a path such as "/_upstreams", without parameters or a "/" at the end'),
+  path: text(/^(?:\/|(?:\/(?!\.{1,2}(?:\/|$))[\w.~!$&'()+,;=@-]+)+)$/, 'a path such as "/_upstreams", without parameters or a "/" at the end'),
   access: oneOf('loopback', 'all'),
   open: list(oneOf('ready', 'metrics'), 'a list of "ready" or "metrics"'),
   actions

@@ -55,4 +55,6 @@ t.test('HEAD also where the application has none by itself', async t => {
 t.test('what others have said of `vary` stays', async t => {
   const gateway = await startGateway(t, { peers: {}, inspect: { access: 'loopback', onRequest: (_request, reply, done) => { reply.header('vary', 'origin'); done() } } })
   t.equal((await gateway.send('/_upstreams')).headers['vary'], 'origin, accept')
+  t.equal((await gateway.send('/_upstreams', { headers: { accept: 'text/html' } })).headers['vary'], 'origin, accept, accept-encoding')
+  t.equal((await gateway.send('/_upstreams/assets/main.js')).headers['vary'], 'origin, accept-encoding')
 })

@@ -88,6 +88,14 @@ t.test('the JSON has the whole shape', async t => {
   t.equal(lines[5]?.indexOf('healthy'), lines[4]?.indexOf('state'), 'aligned')
 })
 
+t.test('text is text, line by line and from left to right', async t => {
+  const app = await injectable(t, { peers: { shop: { '127.0.0.1:1': { status: '\u202Egnp\u2028x\u2066\u200F' } }, 'a\u202Eb': { '127.0.0.1:1': {} } } })
+  const { body } = await app.inject('/_upstreams?text')
+  t.match(body, 'the registry says ?gnp?x??\n')
+  t.match(body, '\na?b healthy')
+  t.notMatch(body, /[\u2028\u2029\p{Bidi_Control}]/u)
+})
+
 t.test('report, tps and ready', async t => {
   const app = await injectable(t, { statsWindow: 10 })
   const get = async (path: string) => { const answer = await app.inject(`/_upstreams${path}`); return { status: answer.statusCode, body: answer.json() } }
@@ -109,7 +117,7 @@ t.test('who may look', async t => {
   t.equal(await code(app, { host: '[::1]:3000' }, '::1'), 200)
   t.equal(await code(app, {}, '10.0.0.9'), 404)
   t.equal(await code(app, { host: 'evil.example' }), 404, 'a name of elsewhere that resolves to here')
-  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
+  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'proxy-client-ip', 'wl-proxy-client-ip', 'cdn-loop', 'x-original-forwarded-for', 'x-envoy-external-address', 'x-azure-clientip']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
   const missing = (await app.inject('/nowhere')).json()
   t.same((await app.inject({ url: '/_upstreams', remoteAddress: '10.0.0.9' })).json(), { ...missing, message: 'Route GET:/_upstreams not found' }, 'as if there were nothing')
 

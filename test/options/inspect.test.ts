@@ -60,6 +60,8 @@ t.test('bad values', async (t) => {
     [{ path: '//x' }, `option "inspect.path" must be ${path}, got "//x"`],
     [{ path: '/:x' }, `option "inspect.path" must be ${path}, got "/:x"`],
     [{ path: '/x\n' }, `option "inspect.path" must be ${path}, got "/x\\n"`],
+    [{ path: '/x/../y' }, `option "inspect.path" must be ${path}, got "/x/../y"`],
+    [{ path: '/.' }, `option "inspect.path" must be ${path}, got "/."`],
     [{ path: '/*' }, `option "inspect.path" must be ${path}, got "/*"`],
     [{ access: 'any' }, 'option "inspect.access" must be "loopback" or "all", got "any"'],
     [{ open: 'ready' }, 'option "inspect.open" must be a list of "ready" or "metrics", got "ready"'],

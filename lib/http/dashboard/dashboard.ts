@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { gzip, gzipSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isKnown } from '../etag.js'
+import { isKnown, varyBy } from '../etag.js'
 import type { Gateway } from '../gateway.js'
 import { inSlices } from '../slices.js'
 import { html } from './html.js'
@@ -34,7 +34,7 @@ export function assets (app: FastifyInstance): void {
   app.get<{ Params: { name: string } }>('/assets/:name', (request, reply) => {
     const asset = all.get(request.params.name)
     if (asset === undefined) return reply.callNotFound()
-    reply.header('cache-control', 'private, no-cache').header('etag', `W/${asset.tag}`).header('vary', 'accept-encoding')
+    reply.header('cache-control', 'private, no-cache').header('etag', `W/${asset.tag}`).header('vary', varyBy(reply, 'accept-encoding'))
     if (isKnown(request.headers['if-none-match'], asset.tag)) return reply.code(304).send()
     reply.type(asset.type)
     return takesGzip(request) ? reply.header('content-encoding', 'gzip').send(asset.zipped) : reply.send(asset.plain)
@@ -57,7 +57,7 @@ export async function sendPage (gateway: Gateway, request: FastifyRequest, reply
   // By the last part of the path, so that it also holds where a proxy in front has taken off what comes before it.
   const name = (request.url.split('?')[0] ?? '').split('/').at(-1) ?? ''
   const page = await inSlices(html(gateway, name === '' ? '' : `./${name}/`), gateway.now)
-  reply.header('content-security-policy', POLICY).header('cache-control', 'no-store').header('vary', 'accept, accept-encoding').type('text/html; charset=utf-8')
+  reply.header('content-security-policy', POLICY).header('cache-control', 'no-store').header('vary', varyBy(reply, 'accept, accept-encoding')).type('text/html; charset=utf-8')
   return takesGzip(request) ? reply.header('content-encoding', 'gzip').send(await zip(page)) : reply.send(page)
 }
 

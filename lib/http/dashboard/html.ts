@@ -3,7 +3,7 @@ import type { Gateway } from '../gateway.js'
 import { recordOf, type UpstreamRecord } from '../records.js'
 import { head, serviceSteps, totals, type PeerStatus, type ServiceStatus } from '../status.js'
 import { tell } from './assets/story.js'
-import { cells, COLUMNS, facts, freshness, lesson, notices, spark, SPARK, title, totalsLine } from './assets/view.js'
+import { cells, COLUMNS, facts, freshness, lesson, nodeLine, notices, spark, SPARK, title, totalsLine } from './assets/view.js'
 import { byTrouble, called, lookOf, peersByTrouble, plain } from './assets/words.js'
 
 /** How many of the last records the first page shows. */
@@ -41,7 +41,7 @@ export function * html (gateway: Gateway, base: string): Generator<undefined, st
   const records = gateway.journal.latest(RECORDS).map(happening => line(recordOf(gateway.epoch, happening), now)).reverse()
   return `${start(title(registry, services, ''), base)}<body>
 <header>
-<div class="bar"><h1>Upstreams</h1><p id="node">${text(node.id)} · version ${text(node.version)} · up since ${text(node.startedAt.slice(0, 19))}Z</p><div id="tools"></div></div>
+<div class="bar"><h1>Upstreams</h1><p id="node">${text(nodeLine(node))}</p><div id="tools"></div></div>
 <p id="registry" class="${lookOf(registry.state).tone}">${text(freshness(registry, now))}</p>
 <p id="totals">${text(totalsLine(totals(services)))}</p>
 <p id="link"><noscript>As of ${text(new Date(now).toISOString().slice(0, 19))}Z. With JavaScript this page follows what happens; without it, load it again.</noscript></p>

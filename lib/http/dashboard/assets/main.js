@@ -6,7 +6,7 @@ import { showNotice } from './notice.js'
 import { Table } from './table.js'
 import { Timeline } from './timeline.js'
 import { Tools } from './tools.js'
-import { freshness, notices, title, totalsLine } from './view.js'
+import { freshness, nodeLine, notices, title, totalsLine } from './view.js'
 import { clock, lookOf, span } from './words.js'
 
 /** For how long one step of drawing may take, so that no frame is late, ms. */
@@ -17,7 +17,7 @@ const SILENCE = 4000
 const AGAIN = 5000
 
 const base = location.pathname.endsWith('/') ? '' : `./${location.pathname.split('/').at(-1)}/`
-const [registryLine, totals, link, notice] = ['registry', 'totals', 'link', 'notices'].map(id => document.getElementById(id))
+const [node, registryLine, totals, link, notice] = ['node', 'registry', 'totals', 'link', 'notices'].map(id => document.getElementById(id))
 const model = new Model()
 const timeline = new Timeline()
 let hasActions = false
@@ -70,6 +70,8 @@ function * steps () {
   const { registry, now } = model
   shownAt = now
   const services = [...model.services.values()].map(({ service }) => service)
+  // Another process may have taken over.
+  say(node, nodeLine(model.node))
   say(registryLine, freshness(registry, now))
   set(registryLine, 'class', lookOf(registry.state).tone)
   say(totals, totalsLine(model.totals))

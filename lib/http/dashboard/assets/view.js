@@ -100,6 +100,11 @@ export function freshness ({ kind, state, keyPrefix, revision, lastVerifiedAt, r
     (reconnects === 0 ? '' : ` · reconnected ${reconnects} times`)
 }
 
+/** Which process tells all this. @type {(node: { id: string, version: string, startedAt: string }) => string} */
+export function nodeLine ({ id, version, startedAt }) {
+  return `${id} · version ${version} · up since ${startedAt.slice(0, 19)}Z`
+}
+
 /** @type {(totals: Totals) => string} */
 export function totalsLine ({ services, peers, peersEligible, inflight, rps }) {
   return `${services} ${services === 1 ? 'service' : 'services'} · ${peersEligible} of ${peers} peers eligible · ${figure(rps)} req/s · ${inflight} in flight`
