@@ -8,8 +8,8 @@ import type { Store } from '../store/store.js'
 import type { Amendment } from '../syncer/amend.js'
 import type { Registry } from '../syncer/registry.js'
 import type { Syncer } from '../syncer/syncer.js'
-import type { Journal } from './journal.js'
-import type { News } from './news.js'
+import type { Journal } from './news/journal.js'
+import type { News } from './news/news.js'
 import type { Waiters } from './waiters.js'
 
 /** The parts as the Fastify surface sees them; the composition root makes it. */

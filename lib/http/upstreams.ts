@@ -9,11 +9,12 @@ import type { PeerState } from '../store/peer.js'
 import type { Service } from '../store/service.js'
 import type { Gateway } from './gateway.js'
 import { publicPick, type PublicPick } from './public-pick.js'
-import { recordOf, type UpstreamRecord } from './records.js'
+import { recordOf, type UpstreamRecord } from './news/records.js'
 import { show, showAll, type Shown, type ShownService } from './show.js'
-import { rounded, status } from './status.js'
+import { rounded } from './as-json.js'
+import { status } from './inspect/status.js'
 import type { Waiters } from './waiters.js'
-import { OVERRIDE_FOR } from './wish.js'
+import { OVERRIDE_FOR } from './inspect/wish.js'
 
 const LONGEST = 2 ** 31 - 1
 const EVENTS: ReadonlyArray<UpstreamRecord['type']> = ['peer', 'service', 'registry']

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { family, labelled } from '../../lib/http/exposition.js'
+import { family, labelled } from '../../lib/http/metrics/exposition.js'
 import { parseMetrics, valueOf, valuesOf } from '../fixtures/exposition.js'
 
 const HEAD = '# HELP a_total Some.\n# TYPE a_total counter\n'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { checkForwarding, type ForwardingOptions } from '../../lib/http/forwarding-options.js'
+import { checkForwarding, type ForwardingOptions } from '../../lib/http/forward/forwarding-options.js'
 
 t.test('retry is an object or false; what is in it is read later', async t => {
   for (const retry of [false, {}, { attempts: 1 }, undefined] as const) t.doesNotThrow(() => checkForwarding({ retry } as ForwardingOptions))

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { isSecretName } from '../../lib/http/redact/names.js'
-import { hideIn, redact } from '../../lib/http/redact.js'
+import { isSecretName } from '../../lib/http/inspect/redact/names.js'
+import { hideIn, redact } from '../../lib/http/inspect/redact.js'
 import { startGateway } from '../fixtures/gateway.js'
 import { pem } from '../fixtures/pem.js'
 

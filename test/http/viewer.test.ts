@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { atOnce, inSlices } from '../../lib/http/slices.js'
-import { Viewer } from '../../lib/http/viewer.js'
+import { atOnce, inSlices } from '../../lib/http/inspect/slices.js'
+import { Viewer } from '../../lib/http/events/viewer.js'
 import { T0 } from '../fixtures/pure.js'
 
 const KB = 1024

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { UpstreamRecord } from '../../lib/http/records.js'
+import type { UpstreamRecord } from '../../lib/http/news/records.js'
 import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { look } from '../fixtures/viewer.js'

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { gzip, gzipSync } from 'node:zlib'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isKnown, varyBy } from '../etag.js'
+import { isKnown, varyBy } from '../inspect/etag.js'
 import type { Gateway } from '../gateway.js'
-import { inSlices } from '../slices.js'
+import { inSlices } from '../inspect/slices.js'
 import { html } from './html.js'
 
 const folder = new URL('./assets/', import.meta.url)

@@ -2,7 +2,7 @@
 /** What happened, in words. No DOM here: see words.js. */
 import { clipped, clock, lookOf, plain } from './words.js'
 
-/** @typedef {import('../../records.js').UpstreamRecord} UpstreamRecord */
+/** @typedef {import('../../news/records.js').UpstreamRecord} UpstreamRecord */
 
 /** Event → glyph, tone and words. */
 const EVENTS = /** @type {const} */ ({

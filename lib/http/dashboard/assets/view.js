@@ -3,10 +3,10 @@
 import { byTrouble, clipped, clock, figure, lookOf, ms, percent, plain, quoted, span } from './words.js'
 
 /**
- * @typedef {import('../../status.js').PeerStatus} PeerStatus
- * @typedef {Omit<import('../../status.js').ServiceStatus, 'peers'>} Service
- * @typedef {ReturnType<typeof import('../../status.js').registryStatus>} Registry
- * @typedef {ReturnType<typeof import('../../status.js').status>['totals']} Totals
+ * @typedef {import('../../inspect/status.js').PeerStatus} PeerStatus
+ * @typedef {Omit<import('../../inspect/status.js').ServiceStatus, 'peers'>} Service
+ * @typedef {ReturnType<typeof import('../../inspect/status.js').registryStatus>} Registry
+ * @typedef {ReturnType<typeof import('../../inspect/status.js').status>['totals']} Totals
  * @typedef {readonly (readonly [number, number, number])[]} History
  * @typedef {{ tone: string, title: string, text: string, code?: string }} Notice
  */

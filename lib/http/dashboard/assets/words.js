@@ -1,7 +1,7 @@
 // @ts-check
 /** Numbers, times and names as the page shows them. No DOM here: the server renders the first page by these, the script all later ones. */
 
-/** @typedef {import('../../status.js').PeerStatus} PeerStatus */
+/** @typedef {import('../../inspect/status.js').PeerStatus} PeerStatus */
 
 /** State → its glyph and tone. Peers and services share the words that both have. A tone is never the only sign. */
 const STATES = /** @type {const} */ ({
