@@ -184,7 +184,8 @@ class Composition implements Gateway {
       if (this.#health.mayTurn(service)) this.#publish(this.#health.turn(service, this.picker.plan(service, at).panic, at))
       this.#check(service, at)
       serve(service)
-      this.news.standing(service, at)
+      // Before that nobody knows who is there.
+      if (this.registry.isReady) this.news.standing(service, at)
       this.news.trouble(service, this.picker.trouble(service))
     }
     this.news.registry(this.registry, this.syncer.position?.cursor ?? null, at)

@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:http2'
+import { createConnection } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import Fastify, { type FastifyInstance } from 'fastify'
 import upstreamEtcd, { type UpstreamEtcdOptions } from '../../lib/index.js'
@@ -13,6 +15,16 @@ async function injectable (t: Pick<typeof import('tap').t, 'teardown'>, options:
   t.teardown(async () => await app.close())
   await app.register(upstreamEtcd, { peers: { shop: { '127.0.0.1:1': { weight: 2, params: { zone: 'a' } }, '[::1]:2': {} } }, ...options })
   return app
+}
+
+/** What is answered to these very bytes; the app listens from the first ones on. */
+async function sent (t: Pick<typeof import('tap').t, 'teardown'>, app: FastifyInstance, head: string): Promise<string> {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 })
+  const address = app.server.address()
+  const socket = createConnection(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.end(`${head}\r\nConnection: close\r\n\r\n`)
+  return await text(socket)
 }
 
 t.test('the JSON has the whole shape', async t => {
@@ -118,6 +130,8 @@ t.test('who may look', async t => {
   t.equal(await code(app, {}, '10.0.0.9'), 404)
   t.equal(await code(app, { host: 'evil.example' }), 404, 'a name of elsewhere that resolves to here')
   for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'proxy-client-ip', 'wl-proxy-client-ip', 'cdn-loop', 'x-original-forwarded-for', 'x-envoy-external-address', 'x-azure-clientip']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
+  for (const head of ['GET /_upstreams HTTP/1.1\r\nHost: localhost\r\nHost: evil.example', 'GET http://evil.example/_upstreams HTTP/1.1\r\nHost: localhost']) t.match(await sent(t, app, head), /^HTTP\/1.1 404 /, head)
+  t.match(await sent(t, app, 'GET http://localhost/_upstreams HTTP/1.1\r\nHost: localhost'), /^HTTP\/1.1 200 /)
   const missing = (await app.inject('/nowhere')).json()
   t.same((await app.inject({ url: '/_upstreams', remoteAddress: '10.0.0.9' })).json(), { ...missing, message: 'Route GET:/_upstreams not found' }, 'as if there were nothing')
 

@@ -1,11 +1,14 @@
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { ears } from '../../lib/http/news/ears.js'
 import { difference } from '../../lib/http/news/difference.js'
 import { Journal, type Happening, type Numbered } from '../../lib/http/news/journal.js'
 import { numberOf, recordOf, type UpstreamRecord } from '../../lib/http/news/records.js'
 import type { UpstreamEtcdOptions } from '../../lib/index.js'
+import { startEtcd } from '../fixtures/etcd.js'
 import { startGateway, type TestGateway } from '../fixtures/gateway.js'
 import { startPeer } from '../fixtures/peer.js'
+import { freePort } from '../fixtures/port.js'
 import { peer, T0 } from '../fixtures/pure.js'
 import { until } from '../fixtures/wait.js'
 
@@ -212,4 +215,16 @@ t.test('an override that is over', async t => {
   gateway.app.upstreams.cutdown('shop', A, 0, { for: 30 })
   await until(() => heard.length === 2, { what: 'its end' })
   t.match(heard[1], { event: 'expire', peer: A, scheme: 'http', cause: 'override_over', reason: 'the override is over: cut down to 0 of its weight', state: 'unknown' })
+})
+
+t.test('what nobody has read yet is not told to be empty', async t => {
+  const port = await freePort()
+  const gateway = await startGateway(t, { etcd: `http://127.0.0.1:${port}`, start: { wait: 100 }, routes: [{ prefix: '/shop', service: 'shop' }] })
+  await setTimeout(500)
+  t.match(gateway.app.upstreams.status().services, [{ name: 'shop', state: 'empty', reason: 'the registry has not been read yet' }])
+  t.same(JSON.parse((await gateway.send('/_upstreams/services/shop')).body).events, [])
+  await startEtcd(t, { port })
+  await until(() => gateway.app.upstreams.ready, { what: 'a registry that was read', timeout: 20_000 })
+  t.match(gateway.app.upstreams.status().services, [{ name: 'shop', state: 'empty', reason: 'no peer is registered' }])
+  await until(async () => JSON.parse((await gateway.send('/_upstreams/services/shop')).body).events[0]?.reason === 'no peer is registered', { what: 'the event' })
 })

@@ -9,9 +9,15 @@ const FORWARDING = /^(?:forwarded|via|cdn-loop|x-forwarded.*|x-original-.*|x-env
 export function isLocal (request: FastifyRequest): boolean {
   const { headers } = request.raw
   if (Object.keys(headers).some(name => FORWARDING.test(name))) return false
-  // By HTTP/2 `:authority` says it; where both are there, both count.
-  const names = [headers.host, headers[':authority']].filter(name => name !== undefined)
-  return isLoopback(request.socket.remoteAddress ?? '') && names.length > 0 && names.every(name => isLocalName(String(name)))
+  const names = namesIn(request)
+  return isLoopback(request.socket.remoteAddress ?? '') && names.length > 0 && names.every(isLocalName)
+}
+
+/** Whom it is for: all that say so count, for the next one may go by another. By HTTP/2 that is `:authority`, or it stands in the target. */
+function namesIn ({ raw: { rawHeaders }, originalUrl }: FastifyRequest): string[] {
+  const names = rawHeaders.filter((_, i) => i % 2 === 1 && /^(?:host|:authority)$/i.test(rawHeaders[i - 1] ?? ''))
+  const [, name] = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(originalUrl) ?? []
+  return name === undefined ? names : [...names, name]
 }
 
 function isLoopback (address: string): boolean {

@@ -97,7 +97,8 @@ export function * serviceSteps (gateway: Gateway, service: Service, now: number)
   return {
     name: service.name,
     state: trouble !== null && condition.state === 'healthy' ? 'degraded' as const : condition.state,
-    reason: condition.reason ?? trouble ?? (service.shed > 0 ? `an operator has ${rounded(service.shed * 100)} % of the requests refused` : null),
+    // Whether anybody is registered is not known before that.
+    reason: states.length === 0 && !gateway.registry.isReady ? 'the registry has not been read yet' : condition.reason ?? trouble ?? (service.shed > 0 ? `an operator has ${rounded(service.shed * 100)} % of the requests refused` : null),
     balancer: nameOf(service.settings.balancer),
     revision: gateway.registry.kind === 'static' ? null : service.revision.toString(),
     peersTotal: states.length,
