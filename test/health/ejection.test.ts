@@ -32,7 +32,7 @@ t.test('what ejects at once, and what never does', async t => {
     for (const outcome of outcomes) world.tell('a', outcome)
     t.equal(world.state('a').ejected?.reason ?? null, reason, what)
     const cause = reason?.endsWith('5xx') ? 'consecutive_5xx' : 'consecutive_errors'
-    t.same(world.verdicts, reason === null ? [] : [{ action: 'eject', service: 'shop', peer: 'a', cause, reason, since: T0, until: T0 + 30_000 }])
+    t.same(world.verdicts, reason === null ? [] : [{ action: 'eject', service: 'shop', peer: 'a', scheme: 'http', cause, reason, since: T0, until: T0 + 30_000 }])
     t.same(new Set(world.order(8)), new Set(reason === null ? ['a', 'b', 'c', 'd'] : ['b', 'c', 'd']))
   }
 })

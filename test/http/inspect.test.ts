@@ -132,6 +132,8 @@ t.test('who may look', async t => {
   for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'proxy-client-ip', 'wl-proxy-client-ip', 'cdn-loop', 'x-original-forwarded-for', 'x-envoy-external-address', 'x-azure-clientip']) t.equal(await code(app, { [name]: '1.2.3.4' }), 404, name)
   for (const head of ['GET /_upstreams HTTP/1.1\r\nHost: localhost\r\nHost: evil.example', 'GET http://evil.example/_upstreams HTTP/1.1\r\nHost: localhost']) t.match(await sent(t, app, head), /^HTTP\/1.1 404 /, head)
   t.match(await sent(t, app, 'GET http://localhost/_upstreams HTTP/1.1\r\nHost: localhost'), /^HTTP\/1.1 200 /)
+  t.equal(await code(app, { host: 'localhost:3000', origin: 'http://localhost:3000' }), 200)
+  for (const origin of ['http://evil.example', 'http://localhost:3001', 'https://localhost', 'null', '']) t.equal(await code(app, { host: 'localhost:3000', origin }), 404, `a page of ${origin} reads nothing, whatever CORS the application allows`)
   const missing = (await app.inject('/nowhere')).json()
   t.same((await app.inject({ url: '/_upstreams', remoteAddress: '10.0.0.9' })).json(), { ...missing, message: 'Route GET:/_upstreams not found' }, 'as if there were nothing')
 

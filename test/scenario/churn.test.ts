@@ -31,6 +31,8 @@ t.test('a reconnect and a compaction with an unchanged registry change nothing: 
       return { state, since, end, responses, ejections, registration }
     })
   })
+  const events = async (): Promise<Array<{ event: string, state: string }>> => JSON.parse((await send('/_upstreams/services/shop')).body).events
+  await until(async () => (await events()).some(({ event, state }) => event === 'state' && state === 'degraded'), { what: 'the word on the service after the ejection, which comes with the next tick' })
   const before = await told()
   const begun = turns(3)
   for (const compacts of [false, true]) {

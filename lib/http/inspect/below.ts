@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { hookNames } from '../../options/hooks.js'
 import type { InspectSettings } from '../../options.js'
 import { isLocal } from './access.js'
+import { isForeignRead } from './same-origin.js'
 
 /** Nobody else's page may read an answer, frame it, take it for what it is not, or learn where its visitor came from. */
 const SECURITY = {
@@ -32,13 +33,18 @@ export function belowInspect (app: FastifyInstance, settings: InspectSettings): 
 
 /** May the sender of a request that no hook has looked at see more than whether? */
 export function maySee ({ access, hooks }: InspectSettings, request: FastifyRequest): boolean {
-  return hooks.onRequest === undefined && (access === 'all' || isLocal(request))
+  return hooks.onRequest === undefined && (access === 'all' || isHere(request))
+}
+
+/** Does it come from this machine, and from no page but our own? */
+function isHere (request: FastifyRequest): boolean {
+  return isLocal(request) && !isForeignRead(request)
 }
 
 /** Anyone who may not look finds nothing there. */
 function guard ({ access }: InspectSettings) {
   return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    if (access === 'loopback' && !isLocal(request)) {
+    if (access === 'loopback' && !isHere(request)) {
       reply.callNotFound()
       await reply
     }

@@ -10,6 +10,15 @@ export function isOwn (request: FastifyRequest): boolean {
   return origin === undefined || isOrigin(origin, request)
 }
 
+/**
+ * Would a page of another origin read the answer? A browser lets it when the application allows all origins (CORS), which it
+ * may do for its own routes and not for what only this machine is to see.
+ */
+export function isForeignRead (request: FastifyRequest): boolean {
+  const { method, headers: { origin } } = request
+  return (method === 'GET' || method === 'HEAD') && origin !== undefined && !isOrigin(origin, request)
+}
+
 function isOrigin (origin: string, { protocol, host }: FastifyRequest): boolean {
   try {
     const url = new URL(origin)
