@@ -225,8 +225,9 @@ t.test('an ejection is seen within 2 s, with reason and end, and so is its end; 
   }, { what: 'its return' })
   const after = await until(async () => {
     const shown = await read(page)
-    return rowOf(shown, 'shop', b.id)?.state === '● healthy' && shown.title.startsWith('● all well') && shown
-  }, { timeout: 2000, what: 'return on the page' })
-  t.match(after.timeline[0], /back in/)
-  t.same(after.services.map(({ name }) => name), ['aaa', 'shop'])
+    // Services are put in order when all of them are drawn, a frame or two after the row.
+    return rowOf(shown, 'shop', b.id)?.state === '● healthy' && shown.title.startsWith('● all well') && shown.services[0]?.name === 'aaa' && shown
+  }, { timeout: 2000, what: 'return on the page, and to its place' })
+  // What was said after it is how the service is by then.
+  t.ok(after.timeline.slice(0, 2).some(line => line.includes('back in')), 'the return is told')
 })
