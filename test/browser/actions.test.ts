@@ -11,7 +11,7 @@ import { until } from '../fixtures/wait.js'
 needBrowser(t)
 const browser = await startBrowser(t)
 const [A, B] = ['10.0.0.1:1', '10.0.0.2:1']
-const SOON = { timeout: 2000 }
+const SOON = { timeout: 10_000 }
 
 /** Opens a peer's row, and fills the form below it in. */
 async function form (page: Page, peer: string) {
@@ -34,7 +34,7 @@ async function form (page: Page, peer: string) {
       return await until(async () => {
         const text = await said.textContent() ?? ''
         return expected.test(text) && text
-      }, { timeout: 7000, what: `answer ${String(expected)}` }).catch(async (error: Error) => { throw new Error(`${error.message}: ${await said.textContent()}`) })
+      }, { timeout: 10_000, what: `answer ${String(expected)}` }).catch(async (error: Error) => { throw new Error(`${error.message}: ${await said.textContent()}`) })
     }
   }
 }

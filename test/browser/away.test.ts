@@ -30,7 +30,7 @@ t.test('the gateway goes away, and comes back', async t => {
   const { page } = await browser.openPage(t, `http://127.0.0.1:${port}/_upstreams`, { expected })
   await drawn(page)
   await first.upstreams.drain('shop', '10.0.0.1:1')
-  await until(async () => rowOf(await read(page), 'shop', '10.0.0.1:1')?.state === '▽ draining', { timeout: 2000, what: 'drained peer' })
+  await until(async () => rowOf(await read(page), 'shop', '10.0.0.1:1')?.state === '▽ draining', { timeout: 10_000, what: 'drained peer' })
 
   const from = performance.now()
   await first.close()
@@ -38,7 +38,7 @@ t.test('the gateway goes away, and comes back', async t => {
   const lost = await until(async () => {
     const shown = await read(page)
     return shown.title.startsWith('▲ disconnected') && shown
-  }, { timeout: 6000, what: 'word in the title' })
+  }, { timeout: 10_000, what: 'word in the title' })
   t.match(lost.link, /^▲ Disconnected: .*\. The figures are those of \d\d:\d\d:\d\dZ, \d+(\.\d)? s ago\.$/)
   t.equal(rowOf(lost, 'shop', '10.0.0.1:1')?.state, '▽ draining', 'what was known is still there')
   t.equal(await page.getAttribute('#registry', 'class'), 'off', 'and nothing of it is green')
@@ -48,7 +48,7 @@ t.test('the gateway goes away, and comes back', async t => {
   const back = await until(async () => {
     const shown = await read(page)
     return shown.link === '' && shown.services[0]?.rows.length === 3 && shown
-  }, { timeout: 8000, what: 'recovery' })
+  }, { timeout: 10_000, what: 'recovery' })
   t.notMatch(back.title, 'disconnected')
   t.equal(await page.getAttribute('#registry', 'class'), 'good')
   t.not(rowOf(back, 'shop', '10.0.0.1:1')?.state, '▽ draining')
@@ -57,13 +57,13 @@ t.test('the gateway goes away, and comes back', async t => {
   t.equal(registered.length, 3)
   t.equal(back.timeline.filter(line => line.includes('drain')).length, 0, 'the timeline is the one of this run')
   await second.upstreams.drain('shop', '10.0.0.3:1')
-  await until(async () => (await read(page)).timeline[0]?.includes('shop 10.0.0.3:1 drain'), { timeout: 2000, what: 'what happens now' })
+  await until(async () => (await read(page)).timeline[0]?.includes('shop 10.0.0.3:1 drain'), { timeout: 10_000, what: 'what happens now' })
 
   // The same run, after a break: what was missed is told once, in its place.
   await page.context().setOffline(true)
   await page.context().setOffline(false)
   await second.upstreams.drain('shop', '10.0.0.2:1')
-  await until(async () => (await read(page)).timeline[0]?.includes('shop 10.0.0.2:1 drain'), { timeout: 8000, what: 'what was missed' })
+  await until(async () => (await read(page)).timeline[0]?.includes('shop 10.0.0.2:1 drain'), { timeout: 10_000, what: 'what was missed' })
   const { timeline } = await read(page)
   t.equal(new Set(timeline).size, timeline.length)
 })
@@ -92,13 +92,13 @@ t.test('a stream that goes silent, is refused or ends with an error', async t =>
   const { page } = await browser.openPage(t, `http://127.0.0.1:${port}/_upstreams`, { expected: [...expected, /503/] })
   await drawn(page)
   isSilent = true
-  await until(async () => /Disconnected: nothing is heard\. .*, [4-6]\.\d s ago/.test((await read(page)).link), { timeout: 7000, what: 'word of the silence' })
+  await until(async () => /Disconnected: nothing is heard\. .*, [4-6]\.\d s ago/.test((await read(page)).link), { timeout: 10_000, what: 'word of the silence' })
   t.match((await read(page)).title, 'disconnected')
   isSilent = false
-  await until(async () => (await read(page)).link === '', { timeout: 2500, what: 'end of the silence' })
+  await until(async () => (await read(page)).link === '', { timeout: 10_000, what: 'end of the silence' })
   answer = 'refuse'
   for (const response of open) response.destroy()
-  await until(async () => (await read(page)).link.includes('refuses the event stream'), { timeout: 4000, what: 'word of the refusal' })
+  await until(async () => (await read(page)).link.includes('refuses the event stream'), { timeout: 10_000, what: 'word of the refusal' })
   answer = 'pass'
-  await until(async () => (await read(page)).link === '', { timeout: 8000, what: 'another try' })
+  await until(async () => (await read(page)).link === '', { timeout: 10_000, what: 'another try' })
 })

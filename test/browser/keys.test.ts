@@ -40,7 +40,7 @@ async function isSeen (page: Page): Promise<boolean> {
 /** Resolves when figures have been drawn after now. */
 async function nextFigures (page: Page): Promise<void> {
   await page.evaluate(`new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error('no figures within 4 s')), 4000)
+    const late = setTimeout(() => reject(new Error('no figures within 10 s')), 10_000)
     const seen = new MutationObserver(() => { seen.disconnect(); clearTimeout(late); requestAnimationFrame(() => requestAnimationFrame(resolve)) })
     seen.observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
   })`)
@@ -122,9 +122,9 @@ t.test('figures stand still while the page is paused', async t => {
   const page = await open(t, gateway)
   const traffic = setInterval(() => use(gateway, 'aaa'), 20)
   t.teardown(() => clearInterval(traffic))
-  await until(async () => Number(rowOf(await read(page), 'aaa', '10.0.0.1:1')?.rps) > 0, { timeout: 4000, what: 'figures' })
+  await until(async () => Number(rowOf(await read(page), 'aaa', '10.0.0.1:1')?.rps) > 0, { timeout: 10_000, what: 'figures' })
   await press(page, 'p')
-  await until(async () => (await read(page)).title.includes('paused'), { timeout: 1000, what: 'word in the title' })
+  await until(async () => (await read(page)).title.includes('paused'), { timeout: 10_000, what: 'word in the title' })
   const still = async () => {
     const { services, totals, registry, timeline } = await read(page)
     return { services, totals, registry, timeline }
@@ -133,13 +133,13 @@ t.test('figures stand still while the page is paused', async t => {
   t.match((await read(page)).link, /^‖ Paused\. Press p to go on\. The figures are those of \d\d:\d\d:\d\dZ, \d\.\d s ago\.$/)
   await gateway.app.upstreams.drain('aaa', '10.0.0.2:1')
   // The page hears of it, and that it is older and older.
-  await until(async () => /, [2-9]\.\d s ago/.test((await read(page)).link), { timeout: 5000, what: 'age' })
+  await until(async () => /, [2-9]\.\d s ago/.test((await read(page)).link), { timeout: 10_000, what: 'age' })
   t.same(await still(), before)
   await press(page, 'p')
   await until(async () => {
     const shown = await read(page)
     return rowOf(shown, 'aaa', '10.0.0.2:1')?.state === '▽ draining' && shown.link === '' && !shown.title.includes('paused')
-  }, { timeout: 2000, what: 'what came meanwhile' })
+  }, { timeout: 10_000, what: 'what came meanwhile' })
 })
 
 t.test('whatever moves, the focus stays', async t => {
@@ -151,14 +151,14 @@ t.test('whatever moves, the focus stays', async t => {
   await page.evaluate('window.blurs = 0; document.activeElement.addEventListener("blur", () => { blurs++ })')
   const order = async (): Promise<string[]> => (await read(page)).services.find(({ name }) => name === 'aaa')?.rows.map(([key]) => key.slice(7)) ?? []
   await gateway.app.upstreams.drain('aaa', '10.0.0.3:1')
-  await until(async () => (await order())[0] === '10.0.0.3:1', { timeout: 3000, what: 'it at the top' })
+  await until(async () => (await order())[0] === '10.0.0.3:1', { timeout: 10_000, what: 'it at the top' })
   t.same(await at(), ['10.0.0.3:1', true], 'its row has moved up')
   gateway.app.upstreams.recover('aaa', '10.0.0.3:1')
-  await until(async () => (await order())[2] === '10.0.0.3:1', { timeout: 3000, what: 'it at the end' })
+  await until(async () => (await order())[2] === '10.0.0.3:1', { timeout: 10_000, what: 'it at the end' })
   t.same(await at(), ['10.0.0.3:1', true], 'and down')
   for (const id of ['10.1.0.1:1', '10.1.0.2:1']) await gateway.app.upstreams.drain('bbb', id)
   for (const id of ['10.0.0.1:1', '10.0.0.2:1', '10.0.0.3:1']) await gateway.app.upstreams.drain('aaa', id)
-  await until(async () => (await read(page)).services.every(({ state }) => state.includes('empty')), { timeout: 3000, what: 'both empty' })
+  await until(async () => (await read(page)).services.every(({ state }) => state.includes('empty')), { timeout: 10_000, what: 'both empty' })
   for (const id of ['10.1.0.1:1', '10.1.0.2:1']) gateway.app.upstreams.recover('bbb', id)
   gateway.app.upstreams.recover('aaa', '10.0.0.1:1')
   await nextFigures(page)
@@ -172,15 +172,15 @@ t.test('a filter does not take away what is in use', async t => {
   await gateway.app.upstreams.drain('aaa', '10.0.0.3:1')
   await press(page, '/')
   await page.keyboard.type('draining')
-  await until(async () => (await read(page)).services[0]?.rows.length === 1, { timeout: 3000, what: 'the one that fits' })
+  await until(async () => (await read(page)).services[0]?.rows.length === 1, { timeout: 10_000, what: 'the one that fits' })
   await page.locator('#filter').blur()
   await press(page, 'j')
   t.equal(await focused(page), '10.0.0.3:1')
   gateway.app.upstreams.recover('aaa', '10.0.0.3:1')
-  await until(async () => rowOf(await read(page), 'aaa', '10.0.0.3:1')?.state !== '▽ draining', { timeout: 3000, what: 'its end' })
+  await until(async () => rowOf(await read(page), 'aaa', '10.0.0.3:1')?.state !== '▽ draining', { timeout: 10_000, what: 'its end' })
   t.equal(await focused(page), '10.0.0.3:1')
   await page.evaluate('document.activeElement.blur()')
-  await until(async () => (await read(page)).services.every(({ hidden }) => hidden), { timeout: 3000, what: 'nothing that fits' })
+  await until(async () => (await read(page)).services.every(({ hidden }) => hidden), { timeout: 10_000, what: 'nothing that fits' })
 })
 
 t.test('what is typed into the form stays', async t => {

