@@ -34,12 +34,13 @@ t.test('one peer from its first key to the last, and the service that is known b
   const etcd = await startEtcd(t)
   const { app: { upstreams }, heard } = await follow(t, etcd.endpoint)
   const key = `/services/shop/${address(1)}`
-  await etcd.put(key, '{"weight": 1}')
-  await etcd.put(key, '{"weight": 3, "status": "down"}')
-  await etcd.put('/services/shop', '{"panic": 0.1}')
-  await etcd.del('/services/shop')
+  // One after the other: what comes in one answer of the watch is in force before any of it is told.
+  await upstreams.applied(await etcd.put(key, '{"weight": 1}'))
+  await upstreams.applied(await etcd.put(key, '{"weight": 3, "status": "down"}'))
+  await upstreams.applied(await etcd.put('/services/shop', '{"panic": 0.1}'))
+  await upstreams.applied(await etcd.del('/services/shop'))
   await upstreams.applied(await etcd.del(key))
-  await etcd.put(`/services/pinned/${address(1)}`, '{}')
+  await upstreams.applied(await etcd.put(`/services/pinned/${address(1)}`, '{}'))
   await upstreams.applied(await etcd.del(`/services/pinned/${address(1)}`))
   const of = (service: string): UpstreamRecord[] => heard.filter(record => record.service === service && record.event !== 'state')
   t.match(of('shop').map(({ type, event, reason, state }) => [type, event, reason, state]), [
