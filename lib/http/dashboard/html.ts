@@ -48,7 +48,7 @@ export function * html (gateway: Gateway, base: string): Generator<undefined, st
 </header>
 <div id="notices">${notices(registry, services, now).map(one => `<div>${notice(one)}</div>`).join('')}</div>
 <section id="timeline"><h2>What happened</h2><ol>${records.join('')}</ol></section>
-<main id="services">${sections.join('')}</main>
+<main id="services" class="served">${sections.join('')}</main>
 </body>
 </html>
 `
