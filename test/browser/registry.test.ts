@@ -51,7 +51,7 @@ t.test('changes of the registry are seen, with their revision', async t => {
   await press(page, 'j')
   t.match(await page.evaluate('document.activeElement.textContent'), B)
   await seen('one that leaves', await etcd.del(key(B)), /− shop 10\.0\.0\.2:1 deregistered/, row => row === undefined, B)
-  t.match(await page.evaluate('document.activeElement.textContent'), A, 'whoever was at it is beside it now')
+  await until(async () => String(await page.evaluate('document.activeElement.textContent')) === A, { ...SOON, what: 'focus beside the one that has left' })
   const grant = await etcd.etcdctl('lease', 'grant', '60')
   const lease = /lease ([0-9a-f]+)/.exec(grant)?.[1] ?? ''
   await etcd.etcdctl('put', `--lease=${lease}`, key(B), '{}')
