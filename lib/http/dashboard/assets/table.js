@@ -120,6 +120,7 @@ export class Table {
   * show (model, words) {
     const { now } = model
     const at = this.#focused()
+    const { activeElement: was } = document
     for (const [name, { rows }] of this.sections) {
       const known = model.services.get(name)
       if (known === undefined) {
@@ -145,8 +146,8 @@ export class Table {
       yield
     }
     order(this.#main, services.map(({ service }) => this.sections.get(service.name).element))
-    // Whoever was at a peer that has left goes on beside it.
-    if (at !== -1 && document.activeElement === document.body) this.buttons().slice(0, at + 1).at(-1)?.focus({ preventScroll: true })
+    // Whoever was at a peer that has left goes on beside it; who has gone away by himself does not.
+    if (at !== -1 && !was.isConnected && document.activeElement === document.body) this.buttons().slice(0, at + 1).at(-1)?.focus({ preventScroll: true })
     if (this.#isShown) return
     this.#isShown = true
     document.getElementById('services').replaceWith(this.#main)
