@@ -39,11 +39,12 @@ async function isSeen (page: Page): Promise<boolean> {
 
 /** Resolves when figures have been drawn after now. */
 async function nextFigures (page: Page): Promise<void> {
-  await page.evaluate(`new Promise((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error('no figures within 10 s')), 10_000)
-    const seen = new MutationObserver(() => { seen.disconnect(); clearTimeout(late); requestAnimationFrame(() => requestAnimationFrame(resolve)) })
+  await page.evaluate(`(() => {
+    window.isDrawn = false
+    const seen = new MutationObserver(() => { seen.disconnect(); requestAnimationFrame(() => requestAnimationFrame(() => { isDrawn = true })) })
     seen.observe(document.querySelector('main'), { subtree: true, childList: true, characterData: true })
-  })`)
+  })()`)
+  await until(async () => await page.evaluate<boolean>('isDrawn'), { timeout: 10_000, what: 'new figures' })
 }
 
 /** One request comes and ends at a peer. */

@@ -112,12 +112,12 @@ async function afterTraffic (t: Pick<Test, 'teardown'>) {
   const good = await startPeer(t)
   let n = 0
   const bad = await startPeer(t, { handler: (request, response) => { response.writeHead(request.url === '/up' ? 200 : ++n % 3 === 0 ? 500 : n % 5 === 0 ? 404 : 200).end() } })
-  const slow = await startPeer(t, { handler: (request, response) => { if (request.url === '/up') response.end(); else if (request.url !== '/hang') setTimeout(() => response.end(), 20) } })
+  const hanging = await startPeer(t, { handler: (request, response) => { if (request.url !== '/hang') response.end() } })
   const refused = `127.0.0.1:${await refusedPort()}`
   const gateway = await startGateway(t, {
     peers: {
       shop: { [good.id]: { weight: 3, checkurl: '/up' }, [bad.id]: { weight: 2.5, checkurl: '/up' }, '127.0.0.1:9': { status: 'drain' } },
-      orders: { [slow.id]: { weight: 1000, slow_start: 600 }, [refused]: { checkurl: '/up' } },
+      orders: { [hanging.id]: { weight: 1000, slow_start: 600 }, [refused]: { checkurl: '/up' } },
       none: {}
     },
     routes: [{ prefix: '/shop', service: 'shop', rewritePrefix: '/' }, { prefix: '/orders', service: 'orders', rewritePrefix: '/' }, { prefix: '/none', service: 'none' }],
@@ -132,17 +132,17 @@ async function afterTraffic (t: Pick<Test, 'teardown'>) {
   t.teardown(() => socket.destroy())
   await once(socket, 'connect')
   socket.write('GET /orders/hang HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n')
-  await until(() => slow.requests.some(({ url }) => url === '/hang'), { what: 'the request that stays' })
-  return { gateway, good, bad, slow, refused }
+  await until(() => hanging.requests.some(({ url }) => url === '/hang'), { what: 'the request that stays' })
+  return { gateway, good, bad, hanging, refused }
 }
 
 t.test('the page says what the JSON says, with JavaScript and without', async t => {
-  const { gateway, good, bad, slow } = await afterTraffic(t)
+  const { gateway, good, bad, hanging } = await afterTraffic(t)
   const { page } = await browser.openPage(t, `${gateway.url}/_upstreams`, { viewport: { width: 1440, height: 900 } })
   await drawn(page)
   await agrees(gateway, page)
   const shown = await read(page)
-  t.equal(rowOf(shown, 'orders', slow.id)?.inflight, '1', 'one is under way')
+  t.equal(rowOf(shown, 'orders', hanging.id)?.inflight, '1', 'one is under way')
   t.match(shown.services.map(({ state }) => state), [/down|degraded|panic/, /degraded|healthy|empty/, /.*/])
 
   for (const peer of [good, bad]) {

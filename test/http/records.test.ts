@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { ears } from '../../lib/http/news/ears.js'
 import { difference } from '../../lib/http/news/difference.js'
@@ -220,11 +219,12 @@ t.test('an override that is over', async t => {
 t.test('what nobody has read yet is not told to be empty', async t => {
   const port = await freePort()
   const gateway = await startGateway(t, { etcd: `http://127.0.0.1:${port}`, start: { wait: 100 }, routes: [{ prefix: '/shop', service: 'shop' }] })
-  await setTimeout(500)
+  await until(() => gateway.app.upstreams.status().registry.lastError !== null, { what: 'a first attempt that failed' })
   t.match(gateway.app.upstreams.status().services, [{ name: 'shop', state: 'empty', reason: 'the registry has not been read yet' }])
-  t.same(JSON.parse((await gateway.send('/_upstreams/services/shop')).body).events, [])
   await startEtcd(t, { port })
   await until(() => gateway.app.upstreams.ready, { what: 'a registry that was read', timeout: 20_000 })
   t.match(gateway.app.upstreams.status().services, [{ name: 'shop', state: 'empty', reason: 'no peer is registered' }])
-  await until(async () => JSON.parse((await gateway.send('/_upstreams/services/shop')).body).events[0]?.reason === 'no peer is registered', { what: 'the event' })
+  const events = async (): Promise<Array<{ reason: string }>> => JSON.parse((await gateway.send('/_upstreams/services/shop')).body).events
+  const [first] = await until(async () => { const told = await events(); return told.length > 0 && told }, { what: 'an event' })
+  t.equal(first?.reason, 'no peer is registered', 'and nothing was said before, for all the ticks that it took')
 })

@@ -1,6 +1,5 @@
 import type { Scheme } from '../../store/peer.js'
-import type { ServiceWord } from '../../store/condition.js'
-import type { PeerWord } from '../../store/condition.js'
+import type { PeerWord, ServiceWord } from '../../store/condition.js'
 import type { RegistryWord } from '../../syncer/registry.js'
 
 /**
